@@ -1,0 +1,491 @@
+"""Reading one image: formats, geometry, DICOM series, and a plain sentence for every kind of damage."""
+
+import gzip
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.images import input_sha256, list_dicom_series, read_image
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+OBLIQUE = tuple(
+    np.linalg.qr(np.array([[0.98, 0.15, -0.05], [-0.14, 0.96, 0.2], [0.08, -0.19, 0.97]]))[0].round(12).ravel().tolist()
+)
+ROW, COLUMN = (0.0, 0.96, 0.28), (0.8, -0.168, 0.576)  # an oblique slice: unit vectors at right angles
+MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def head(seed: int = 0, shape: tuple[int, ...] = (24, 40, 36)) -> np.ndarray:
+    """A varied (z, y, x) int16 image with one marked voxel: [3, 5, 7] is 4000."""
+    image = np.random.default_rng(seed).integers(1, 900, shape).astype(np.int16)
+    image[3, 5, 7] = 4000
+    return image
+
+
+def oblique_image(array: np.ndarray) -> sitk.Image:
+    image = sitk.GetImageFromArray(array)
+    image.SetSpacing((4.0, 4.5, 6.6))
+    image.SetOrigin((-70.25, 33.5, -12.125))
+    image.SetDirection(OBLIQUE)
+    return image
+
+
+def write_nifti(path: Path, array_xyz: np.ndarray, affine: np.ndarray | None = None) -> Path:
+    nib.save(nib.Nifti1Image(array_xyz, np.diag([4, 4.5, 6.6, 1]) if affine is None else affine), path)
+    return path
+
+
+def write_dicom(folder: Path, array: np.ndarray, *, skip: tuple[int, ...] = (), name: str = "a", **tags) -> Path:
+    """Write slices (z, y, x) as MR files in scrambled name order, 3.3 mm apart, pixels 4.0 (column step) x 4.5 mm."""
+    folder.mkdir(parents=True, exist_ok=True)
+    row, column = tags.pop("orientation", (ROW, COLUMN))
+    normal = np.cross(row, column)
+    for index in range(len(array)):
+        if index in skip:
+            continue
+        data = Dataset()
+        data.file_meta = FileMetaDataset()
+        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = MR_IMAGE
+        unique = generate_uid(entropy_srcs=[name, str(index)])
+        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = unique
+        data.SeriesInstanceUID = generate_uid(entropy_srcs=[str(tags.get("SeriesNumber", 1))])
+        data.Modality, data.SeriesNumber, data.SeriesDescription = "MR", 1, "t2_flair"
+        data.PatientName = "Doe^Jane"
+        data.Rows, data.Columns = array.shape[1:]
+        data.PixelSpacing, data.SliceThickness = [4.5, 4.0], 3.0
+        data.ImageOrientationPatient = [*row, *column]
+        data.ImagePositionPatient = [round(v, 9) for v in np.array([10.0, -20.5, 30.25]) + index * 3.3 * normal]
+        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
+        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
+        for tag, value in tags.items():
+            setattr(data, tag, value)
+        data.PixelData = array[index].astype("<i2").tobytes()
+        data.save_as(folder / f"{name}{(index * 7) % len(array):03d}.dcm", enforce_file_format=True)
+    return folder
+
+
+def refusal(path: Path, **options) -> StudyError:
+    """The error of reading a file; its message names the file and holds nothing of ITK's."""
+    with pytest.raises(StudyError) as caught:
+        read_image(path, **options)
+    error = caught.value
+    assert str(path) in error.message
+    assert error.hint
+    assert "\n" not in error.message
+    for foreign in ("itk", "0x", "exception", ".cxx", ".hxx"):
+        assert foreign not in error.message.replace(str(path), "").lower()
+    return error
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "A.NII.GZ", "a.nrrd", "a.nhdr", "a.mha", "a.mhd"])
+def test_every_format_keeps_oblique_anisotropic_geometry(tmp_path, name):
+    path = tmp_path / name
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / name.lower()), useCompression=True)
+    (tmp_path / name.lower()).rename(path)
+    image = read_image(path)
+    assert image.GetPixelID() == sitk.sitkFloat32
+    assert image.GetSize() == (36, 40, 24)
+    np.testing.assert_allclose(image.GetSpacing(), (4.0, 4.5, 6.6), atol=1e-6)
+    np.testing.assert_allclose(image.GetOrigin(), (-70.25, 33.5, -12.125), atol=1e-5)
+    np.testing.assert_allclose(image.GetDirection(), OBLIQUE, atol=1e-6)
+    assert image[7, 5, 3] == 4000
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), head())
+
+
+@pytest.mark.parametrize("name", ["two words.nii.gz", "Schädel Köpfe.nii", 'it\'s "quoted".nrrd', "100% [1]&;.mha"])
+def test_unusual_names(tmp_path, name):
+    path = tmp_path / name
+    sitk.WriteImage(oblique_image(head()), str(path))
+    assert read_image(str(path))[7, 5, 3] == 4000
+
+
+def test_read_only_file_is_read_and_left_alone(tmp_path):
+    path = write_nifti(tmp_path / "a.nii.gz", head().T)
+    path.chmod(0o400)
+    before = (path.read_bytes(), path.stat().st_mtime_ns)
+    read_image(path)
+    assert (path.read_bytes(), path.stat().st_mtime_ns) == before
+
+
+@pytest.mark.parametrize("kind", ["u1", "i1", "i2", "u2", "i4", "u4", "i8", "f4", "f8", ">i2", ">f4"])
+def test_number_types_are_read_as_float32(tmp_path, kind):
+    values = (head().T % 100).astype(kind)
+    nib.save(nib.Nifti1Image(values, np.diag([4, 4, 6, 1]), dtype=values.dtype), tmp_path / "a.nii.gz")
+    image = read_image(tmp_path / "a.nii.gz")
+    assert image.GetPixelID() == sitk.sitkFloat32
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), values.T.astype(np.float32))
+
+
+def test_rescale_slope_and_negative_values(tmp_path):
+    picture = nib.Nifti1Image(head().T, np.diag([4, 4, 6, 1]))
+    picture.header.set_slope_inter(0.5, -1000)
+    picture.to_filename(tmp_path / "a.nii.gz")
+    stored = np.asarray(nib.load(tmp_path / "a.nii.gz").dataobj)
+    np.testing.assert_allclose(sitk.GetArrayFromImage(read_image(tmp_path / "a.nii.gz")).T, stored, atol=1e-3)
+    assert stored.min() < 0
+
+
+def test_fourth_axis_of_one_is_dropped(tmp_path):
+    write_nifti(tmp_path / "a.nii.gz", head().T[..., None])
+    assert read_image(tmp_path / "a.nii.gz").GetSize() == (36, 40, 24)
+    sitk.WriteImage(sitk.JoinSeries([oblique_image(head())]), str(tmp_path / "one.nrrd"))
+    image = read_image(tmp_path / "one.nrrd")
+    assert image.GetDimension() == 3
+    np.testing.assert_allclose(image.GetDirection(), OBLIQUE, atol=1e-9)
+
+
+def test_no_header_text_travels_on(tmp_path):
+    picture = nib.Nifti1Image(head().T, np.diag([4, 4, 6, 1]))
+    picture.header["descrip"] = b"Doe^Jane"
+    picture.to_filename(tmp_path / "a.nii.gz")
+    assert read_image(tmp_path / "a.nii.gz").GetMetaDataKeys() == ()
+    assert read_image(write_dicom(tmp_path / "d", head())).GetMetaDataKeys() == ()
+
+
+def test_missing_unknown_and_empty(tmp_path):
+    assert "does not exist" in refusal(tmp_path / "nothing.nii.gz").message
+    (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
+    assert "no known image format" in refusal(tmp_path / "a.jpg").message
+    (tmp_path / "a.nii").touch()
+    assert "is empty" in refusal(tmp_path / "a.nii").message
+    (tmp_path / "a.nrrd").write_text("not an image at all")
+    assert "damaged or of another kind" in refusal(tmp_path / "a.nrrd").message
+
+
+@pytest.mark.parametrize(
+    ("written", "named", "told"),
+    [
+        ("a.nii.gz", "b.nrrd", "named like NRRD and holds NIfTI"),
+        ("a.nii", "b.mha", "named like MetaImage and holds NIfTI"),
+        ("a.nrrd", "b.nii.gz", "named like NIfTI and holds NRRD"),
+        ("a.mha", "b.nii", "named like NIfTI and holds MetaImage"),
+        ("a.nii", "b.dcm", "named like DICOM and holds NIfTI"),
+        ("a.nii.gz", "b.nii", "holds NIfTI packed with gzip"),
+    ],
+)
+def test_renamed_files_are_told_apart(tmp_path, written, named, told):
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / written))
+    (tmp_path / written).rename(tmp_path / named)
+    error = refusal(tmp_path / named)
+    assert told in error.message
+    assert "Rename it to end in ." in error.hint
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha", "raw.nrrd", "raw.mha"])
+@pytest.mark.parametrize("keep", ["20 bytes", "header", "half", "all but 12 bytes"])
+def test_truncated_files(tmp_path, name, keep):
+    path = tmp_path / name
+    sitk.WriteImage(oblique_image(head().astype(np.float32)), str(path), useCompression=not name.startswith("raw"))
+    whole = path.read_bytes()
+    length = {"20 bytes": 20, "header": 352, "half": len(whole) // 2, "all but 12 bytes": len(whole) - 12}[keep]
+    path.write_bytes(whole[:length])
+    assert "damaged" in refusal(path).message
+
+
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nrrd", "a.mha"])
+def test_altered_packed_voxels(tmp_path, name):
+    path = tmp_path / name
+    sitk.WriteImage(oblique_image(head().astype(np.float32)), str(path), useCompression=True)
+    data = bytearray(path.read_bytes())
+    for index in range(len(data) // 2, len(data) // 2 + 20):
+        data[index] ^= 255
+    path.write_bytes(data)
+    assert "damaged" in refusal(path).message
+
+
+def test_wrong_checksum_of_a_gzip_file(tmp_path):
+    path = write_nifti(tmp_path / "a.nii.gz", head(shape=(128, 128, 128)).T)  # fills the pieces read exactly
+    data = bytearray(path.read_bytes())
+    data[-8] ^= 255
+    path.write_bytes(data)
+    assert "damaged" in refusal(path).message
+
+
+def test_detached_voxels_missing(tmp_path):
+    for name, data in (("a.nhdr", "a.raw"), ("b.mhd", "b.raw")):
+        sitk.WriteImage(oblique_image(head()), str(tmp_path / name))
+        (tmp_path / data).unlink()
+        assert f"names {data}" in refusal(tmp_path / name).message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "a.nrrd", "a.mha"])
+def test_not_finite(tmp_path, name, value):
+    voxels = head().astype(np.float32)
+    voxels[20, 1, 1] = value
+    sitk.WriteImage(oblique_image(voxels), str(tmp_path / name))
+    assert "not finite" in refusal(tmp_path / name).message
+
+
+def test_other_than_3d_scalar(tmp_path):
+    write_nifti(tmp_path / "4d.nii.gz", np.stack([head().T] * 3, axis=-1))
+    assert "is 4D and holds 3 volumes" in refusal(tmp_path / "4d.nii.gz").message
+    sitk.WriteImage(sitk.JoinSeries([oblique_image(head())] * 5), str(tmp_path / "4d.nrrd"))
+    assert "is 4D and holds 5 volumes" in refusal(tmp_path / "4d.nrrd").message
+    write_nifti(tmp_path / "2d.nii.gz", head()[0].T)
+    assert "is a 2D image" in refusal(tmp_path / "2d.nii.gz").message
+    write_nifti(tmp_path / "slice.nii.gz", head()[:1].T)
+    assert "is a 2D image" in refusal(tmp_path / "slice.nii.gz").message
+    write_nifti(tmp_path / "complex.nii.gz", head().T.astype(np.complex64))
+    assert "complex numbers" in refusal(tmp_path / "complex.nii.gz").message
+    nib.save(nib.Nifti2Image(head().T, np.diag([4, 4, 6, 1])), tmp_path / "two.nii.gz")
+    assert "is a NIfTI-2 file" in refusal(tmp_path / "two.nii.gz").message
+    colours = np.zeros((36, 40, 24), dtype=[("R", "u1"), ("G", "u1"), ("B", "u1")])
+    write_nifti(tmp_path / "rgb.nii.gz", colours)
+    assert "colours" in refusal(tmp_path / "rgb.nii.gz").message
+    vectors = sitk.GetImageFromArray(np.stack([head()] * 3, axis=-1), isVector=True)
+    sitk.WriteImage(vectors, str(tmp_path / "vector.nrrd"))
+    assert "vectors" in refusal(tmp_path / "vector.nrrd").message
+
+
+@pytest.mark.parametrize("step", [0.0, -4.0, np.nan])
+def test_spacing_that_is_not_positive(tmp_path, step):
+    picture = nib.Nifti1Image(head().T, np.diag([4, 4, 6, 1]))
+    picture.header["pixdim"][2] = step
+    picture.to_filename(tmp_path / "a.nii")
+    # nibabel rewrites pixdim from the affine, so it is set in the bytes: float32 number 2 of the eight at 76
+    data = bytearray((tmp_path / "a.nii").read_bytes())
+    data[84:88] = np.float32(step).tobytes()
+    (tmp_path / "a.nii").write_bytes(data)
+    assert "voxel spacing" in refusal(tmp_path / "a.nii").message
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / "a.mha"))
+    text = (tmp_path / "a.mha").read_bytes().replace(b"ElementSpacing = 4 4.5 ", b"ElementSpacing = 4 0 ")
+    (tmp_path / "a.mha").write_bytes(text)
+    assert "voxel spacing" in refusal(tmp_path / "a.mha").message
+
+
+def test_spacing_that_contradicts_the_sform(tmp_path):
+    path = write_with_sform(tmp_path / "a.nii", np.diag([4, 4.5, 6.6, 1]), qform=False)
+    data = bytearray(path.read_bytes())
+    data[80:84] = np.float32(3).tobytes()
+    path.write_bytes(data)
+    assert "3 x 4.5 x 6.6 mm in one place and 4 x 4.5 x 6.6 mm in its sform" in refusal(path).message
+
+
+def sheared(amount: float) -> np.ndarray:
+    affine = np.diag([4.0, 4.5, 6.6, 1.0])
+    affine[0, 1] = amount * 4.5
+    return affine
+
+
+def write_with_sform(path: Path, affine: np.ndarray, *, qform: bool) -> Path:
+    picture = nib.Nifti1Image(head().T, np.diag([4, 4.5, 6.6, 1]))
+    picture.set_sform(affine, 1)
+    picture.set_qform(np.diag([4, 4.5, 6.6, 1]) if qform else None, 1 if qform else 0)
+    picture.to_filename(path)
+    return path
+
+
+@pytest.mark.parametrize("amount", [1e-6, 1e-5, 1e-4, 5e-4, 9e-4])
+def test_axes_off_by_rounding_are_accepted(tmp_path, amount):
+    image = read_image(write_with_sform(tmp_path / "a.nii.gz", sheared(amount), qform=False))
+    np.testing.assert_allclose(image.GetDirection(), (-1, 0, 0, 0, -1, 0, 0, 0, 1), atol=1.1 * amount)
+    np.testing.assert_allclose(image.GetSpacing(), (4, 4.5, 6.6), atol=1e-5)
+    assert "ITK_NIFTI_SFORM_PERMISSIVE" not in os.environ
+
+
+@pytest.mark.parametrize("amount", [2e-3, 0.1])
+def test_sheared_axes_are_refused_unless_the_qform_is_straight(tmp_path, amount):
+    error = refusal(write_with_sform(tmp_path / "a.nii.gz", sheared(amount), qform=False))
+    assert "not at right angles" in error.message
+    image = read_image(write_with_sform(tmp_path / "b.nii.gz", sheared(amount), qform=True))
+    assert image.GetDirection() == (-1, 0, 0, 0, -1, 0, 0, 0, 1)
+
+
+def test_sheared_and_singular_axes_in_text_headers(tmp_path):
+    for name in ("a.mha", "a.nrrd"):
+        image = oblique_image(head())
+        image.SetDirection((1, 0.1, 0, 0, 1, 0, 0, 0, 1))
+        sitk.WriteImage(image, str(tmp_path / name))
+        assert "not at right angles" in refusal(tmp_path / name).message
+    straight = sitk.GetImageFromArray(head())
+    sitk.WriteImage(straight, str(tmp_path / "s.nrrd"))
+    text = (tmp_path / "s.nrrd").read_bytes().replace(b"(1,0,0)", b"(0,1,0)")
+    (tmp_path / "s.nrrd").write_bytes(text)
+    assert "not at right angles" in refusal(tmp_path / "s.nrrd").message
+
+
+def test_dicom_geometry_and_order(tmp_path):
+    image = read_image(write_dicom(tmp_path / "d", head()))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), head())
+    assert image.GetPixelID() == sitk.sitkFloat32
+    np.testing.assert_allclose(image.GetSpacing(), (4.0, 4.5, 3.3), atol=1e-9)
+    np.testing.assert_allclose(image.GetOrigin(), (10.0, -20.5, 30.25), atol=1e-9)
+    expected = np.stack([ROW, COLUMN, np.cross(ROW, COLUMN)], axis=1)
+    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), expected, atol=1e-9)
+    last = np.array([10.0, -20.5, 30.25]) + 23 * 3.3 * np.cross(ROW, COLUMN)
+    np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((0, 0, 23)), last, atol=1e-6)
+
+
+def test_dicom_rescale_slope(tmp_path):
+    folder = write_dicom(tmp_path / "d", head(), RescaleSlope="0.5", RescaleIntercept="-100")
+    np.testing.assert_allclose(sitk.GetArrayFromImage(read_image(folder)), head() * 0.5 - 100)
+
+
+def test_one_dicom_file_stands_for_its_series(tmp_path):
+    folder = write_dicom(tmp_path, head(1), name="t1_", SeriesNumber=3)
+    write_dicom(tmp_path, head(2), name="flair_", SeriesNumber=2)
+    (folder / "t1_007.dcm").rename(folder / "IM0001")
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(folder / "IM0001")), head(1))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(folder / "flair_000.dcm")), head(2))
+
+
+def test_two_series_need_a_choice(tmp_path):
+    write_dicom(tmp_path / "x", head(1), name="a", SeriesNumber=7, SeriesDescription="t1_mprage")
+    write_dicom(tmp_path / "y", head(2), name="b", SeriesNumber=4, SeriesDescription="t2_fläir", EchoTime=90)
+    listed = [
+        (one.number, one.description, one.image_count, one.modality, len(one.files))
+        for one in list_dicom_series(tmp_path)
+    ]
+    assert listed == [(1, "t2_fläir", 24, "MR", 24), (2, "t1_mprage", 24, "MR", 24)]
+    error = refusal(tmp_path)
+    assert "1: t2_fläir, 24 images; 2: t1_mprage, 24 images" in error.message
+    assert "--flair-series 1" in error.hint
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path, series=2)), head(1))
+    for number in (0, 3, -1):
+        assert f"no DICOM series {number}" in refusal(tmp_path, series=number).message
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / "a.nii"))
+    assert "no numbered series" in refusal(tmp_path / "a.nii", series=1).message
+
+
+def test_localizer_and_files_of_other_kinds_are_passed_over(tmp_path):
+    write_dicom(tmp_path, head(1), name="flair", SeriesNumber=2)
+    for name, axes in (("sag", ((0, 1, 0), (0, 0, -1))), ("cor", ((1, 0, 0), (0, 0, -1))), ("tra", (ROW, COLUMN))):
+        write_dicom(tmp_path, head(2)[:3], name=name, SeriesNumber=1, SeriesDescription="localizer", orientation=axes)
+    (tmp_path / "README.txt").write_text("from the scanner")
+    report = pydicom.dcmread(tmp_path / "flair000.dcm")
+    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.22"
+    report.SOPInstanceUID = "1.2.3.4"
+    report.Modality = "SR"
+    for keyword in ("PixelData", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient"):
+        delattr(report, keyword)
+    report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
+    assert [one.image_count for one in list_dicom_series(tmp_path)] == [3, 3, 3, 24]
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path)), head(1))
+
+
+def test_double_echo_series_is_split(tmp_path):
+    write_dicom(tmp_path, head(1), name="pd", EchoTime=14, SeriesDescription="dual")
+    write_dicom(tmp_path, head(2), name="t2", EchoTime=90, SeriesDescription="dual")
+    assert [one.description for one in list_dicom_series(tmp_path)] == [
+        "dual (echo time 14 ms)",
+        "dual (echo time 90 ms)",
+    ]
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path, series=2)), head(2))
+
+
+def test_copies_of_a_slice_count_once(tmp_path):
+    write_dicom(tmp_path, head(1))
+    (tmp_path / "copy.dcm").write_bytes((tmp_path / "a007.dcm").read_bytes())
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path)), head(1))
+
+
+@pytest.mark.parametrize("missing", [1, 12, 22])
+def test_missing_slice(tmp_path, missing):
+    error = refusal(write_dicom(tmp_path / "d", head(), skip=(missing,)))
+    assert f"6.60 mm after slice {missing} of 23, 3.30 mm usually, so a slice is missing" in error.message
+
+
+def test_two_time_points_in_one_series(tmp_path):
+    write_dicom(tmp_path / "d", head(1), name="first")
+    write_dicom(tmp_path / "d", head(2), name="second")
+    assert "several images at the same slice position" in refusal(tmp_path / "d").message
+
+
+def tilt(folder: Path, amount: float) -> Path:
+    """Shift each slice of ``write_dicom`` along its columns by ``amount`` of its height in the stack."""
+    for file in folder.iterdir():
+        data = pydicom.dcmread(file)
+        position = np.array(data.ImagePositionPatient, float)
+        height = np.dot(position - (10.0, -20.5, 30.25), np.cross(ROW, COLUMN))
+        data.ImagePositionPatient = [round(value, 9) for value in position + amount * height * np.array(COLUMN)]
+        data.save_as(file)
+    return folder
+
+
+def test_tilted_stack(tmp_path):
+    assert "shifted sideways" in refusal(tilt(write_dicom(tmp_path / "d", head()), 0.2)).message
+
+
+def test_positions_off_by_rounding_keep_the_axes_straight(tmp_path):
+    image = read_image(tilt(write_dicom(tmp_path / "d", head()), 0.15 / (23 * 3.3)))
+    expected = np.stack([ROW, COLUMN, np.cross(ROW, COLUMN)], axis=1)
+    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), expected, atol=1e-9)
+    np.testing.assert_allclose(image.GetSpacing(), (4.0, 4.5, 3.3), atol=1e-4)
+
+
+def test_damaged_slice_at_the_end_is_not_left_out(tmp_path):
+    folder = write_dicom(tmp_path / "d", head())
+    last = folder / f"a{(23 * 7) % 24:03d}.dcm"
+    last.write_bytes(last.read_bytes()[:1500])
+    with pytest.raises(StudyError, match="damaged DICOM image") as caught:
+        read_image(folder)
+    assert str(last) in caught.value.message
+
+
+def test_dicom_that_is_no_mr_stack(tmp_path):
+    assert "modality CT, not MR" in refusal(write_dicom(tmp_path / "ct", head(), Modality="CT")).message
+    assert "a single 2D image" in refusal(write_dicom(tmp_path / "one", head()[:1])).message
+    frames = write_dicom(tmp_path / "frames", head()[:1])
+    data = pydicom.dcmread(frames / "a000.dcm")
+    data.NumberOfFrames, data.PixelData = 4, data.PixelData * 4
+    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
+    data.save_as(frames / "a000.dcm")
+    with pytest.raises(StudyError, match="multi-frame"):
+        read_image(frames)
+    (tmp_path / "empty").mkdir()
+    assert "holds no DICOM images" in refusal(tmp_path / "empty").message
+    with pytest.raises(StudyError, match="is not a folder"):
+        list_dicom_series(tmp_path / "nothing")
+
+
+def test_sha256_is_of_the_bytes(tmp_path):
+    path = tmp_path / "a.nii.gz"
+    path.write_bytes(gzip.compress(nib.Nifti1Image(head().T, np.eye(4)).to_bytes()))
+    assert input_sha256(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / "b.mhd"))
+    both = (tmp_path / "b.mhd").read_bytes() + (tmp_path / "b.raw").read_bytes()
+    assert input_sha256(tmp_path / "b.mhd") == hashlib.sha256(both).hexdigest()
+    folder = write_dicom(tmp_path / "d", head())
+    slices = b"".join((folder / f"a{(index * 7) % 24:03d}.dcm").read_bytes() for index in range(24))
+    assert input_sha256(folder) == hashlib.sha256(slices).hexdigest()
+
+
+def test_nothing_reaches_the_terminal(tmp_path):
+    """MetaIO and niftilib print past Python, so a process of its own is watched."""
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / "a.mha"))
+    whole = (tmp_path / "a.mha").read_bytes()
+    (tmp_path / "a.mha").write_bytes(whole[: len(whole) // 2])
+    write_with_sform(tmp_path / "b.nii.gz", sheared(0.1), qform=False)
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "d.dcm").write_bytes(bytes(128) + b"DICM" + bytes(range(200)))
+    code = (
+        "import sys, pathlib\n"
+        "from MSLesionSegLib.errors import StudyError\n"
+        "from MSLesionSegLib.images import read_image\n"
+        "for name in ('a.mha', 'b.nii.gz', 'c', 'c/d.dcm'):\n"
+        "    try:\n"
+        "        read_image(pathlib.Path(sys.argv[1], name))\n"
+        "    except StudyError:\n"
+        "        print('refused', file=sys.stderr)\n"
+    )
+    engine = Path(sys.modules["MSLesionSegLib"].__file__).parents[1]
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(engine)},
+        check=True,
+    )
+    assert done.stdout == ""
+    assert done.stderr == "refused\n" * 4
