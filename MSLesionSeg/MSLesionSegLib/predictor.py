@@ -131,7 +131,7 @@ class Predictor:
     ) -> np.ndarray | None:
         """Probabilities (B, z, y, x) of the windows at some starts; None where the memory does not suffice."""
         try:
-            batch = torch.from_numpy(np.stack([_cut(channels, start, size) for start in starts])).to(self.device)
+            batch = torch.from_numpy(_cut(channels, starts, size)).to(self.device)
             if self.device.type == "cuda":
                 batch = batch.contiguous(memory_format=torch.channels_last_3d)
             probability = self._probability(batch)
@@ -204,11 +204,12 @@ def _inside(volume: np.ndarray, start: tuple[int, ...], size: tuple[int, ...]) -
     return volume[_spans(volume.shape, start, size)[0]]
 
 
-def _cut(channels: np.ndarray, start: tuple[int, ...], size: tuple[int, ...]) -> np.ndarray:
-    """A copy of one window (C, z, y, x), 0 beyond the image."""
-    image, window = _spans(channels.shape[1:], start, size)
-    cut = np.zeros((channels.shape[0], *size), np.float32)
-    cut[(slice(None), *window)] = channels[(slice(None), *image)]
+def _cut(channels: np.ndarray, starts: list[tuple[int, int, int]], size: tuple[int, int, int]) -> np.ndarray:
+    """A copy of some windows (B, C, z, y, x), 0 beyond the image."""
+    cut = np.zeros((len(starts), channels.shape[0], *size), np.float32)
+    for target, start in zip(cut, starts, strict=True):
+        image, window = _spans(channels.shape[1:], start, size)
+        target[(slice(None), *window)] = channels[(slice(None), *image)]
     return cut
 
 

@@ -270,7 +270,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss counts KiB on Linux only")
 def test_memory_of_a_large_image_is_one_volume():
-    """512 x 512 x 192, brain everywhere: the result takes 192 MiB; windows and working space may take 100 MiB more."""
+    """512 x 512 x 192, brain everywhere: the result takes 192 MiB; a second volume of that size would be too much."""
     run = subprocess.run(
         [sys.executable, "-c", MEMORY_SCRIPT],
         capture_output=True,
@@ -279,7 +279,7 @@ def test_memory_of_a_large_image_is_one_volume():
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    assert 192 <= int(run.stdout) < 292
+    assert 192 <= int(run.stdout) < 2 * 192
 
 
 @pytest.mark.parametrize(
