@@ -1,0 +1,99 @@
+"""Patches: what they show, that they repeat, and that labels lie on what was painted."""
+
+import numpy as np
+import torch
+
+from MSLesionSegTrainingLib.appearance import vary_appearance
+from MSLesionSegTrainingLib.painting import LesionLevels, blur, measure_levels, paint
+from MSLesionSegTrainingLib.patches import PatchDataset, PatchRecipe
+from MSLesionSegTrainingLib.spatial import patch_offsets, random_affine, read_places
+from MSLesionSegTrainingLib.synthesis import synthesise_patch
+
+LEVELS = LesionLevels(np.array([2.0, -0.5, 1.5]), np.diag([0.01, 0.01, 0.01]), np.array([0.1, 0.1, 0.1]))
+
+
+def test_reading_undeformed_places_gives_the_volume_back_and_zero_outside():
+    volume = torch.arange(6 * 7 * 8, dtype=torch.float32).reshape(1, 6, 7, 8)
+    places = patch_offsets(4) + torch.tensor([2.5, 3.5, 4.5])
+    assert torch.allclose(read_places(volume, places), volume[:, 1:5, 2:6, 3:7], atol=1e-4)
+    assert float(read_places(volume, places + 100).abs().sum()) == 0.0
+
+
+def test_affine_scales_stay_near_one_and_half_are_mirrored():
+    drawn = [np.linalg.det(random_affine(np.random.default_rng(seed))) for seed in range(400)]
+    assert 0.4 < np.mean(np.array(drawn) < 0) < 0.6
+    assert np.abs(drawn).min() > 0.5 and np.abs(drawn).max() < 2.0
+
+
+def test_blur_keeps_the_sum_and_spreads_by_its_sigma():
+    point = torch.zeros(1, 21, 21, 21)
+    point[0, 10, 10, 10] = 1
+    spread = blur(point, (2.0, 0.0, 0.0))[0]
+    assert abs(float(spread.sum()) - 1) < 1e-5
+    assert 1.7 < float((spread[:, 10, 10] * (torch.arange(21) - 10.0) ** 2).sum()) ** 0.5 < 2.05
+    assert float(spread[:, 9].sum()) == 0.0
+
+
+def test_levels_are_those_of_the_annotated_lesions(study_canvas):
+    # Two lesions of at least ten voxels are too few to measure, so the stated values are taken.
+    assert measure_levels([study_canvas]).mean.tolist() == [2.0, -0.3, 1.8]
+    measured = measure_levels([study_canvas] * 3)
+    assert np.allclose(measured.mean, [2.0, -0.5, 1.5], atol=0.05)
+    assert np.allclose(measured.inside, 0.1, atol=0.02)
+
+
+def test_painted_lesions_are_bright_on_flair_and_t2_dark_on_t1_and_spare_fluid():
+    channels = torch.zeros(3, 24, 24, 24)
+    channels[:, :, :, 12:] = torch.tensor([-5.0, -2.5, 5.0])[:, None, None, None]
+    mask = torch.zeros(24, 24, 24)
+    mask[8:16, 8:16, 6:18] = 1
+    painted, label = paint(np.random.default_rng(0), channels, mask, torch.ones(24, 24, 24), LEVELS)
+    assert label.sum() == 8 * 8 * 6
+    assert label[:, :, 12:].sum() == 0
+    core = painted[:, 10:14, 10:14, 7:10].mean((1, 2, 3))
+    assert 1.4 < core[0] < 2.3 and -0.8 < core[1] < -0.2 and 1.0 < core[2] < 1.9
+    assert torch.equal(painted[:, :3], channels[:, :3])
+
+
+def test_synthesised_tissue_has_the_contrast_of_the_three_sequences(map_canvas):
+    patch = synthesise_patch(np.random.default_rng(0), map_canvas.tissue.float() / 255)
+    fluid = patch[:, 22:26, 22:26, 22:26].mean((1, 2, 3))
+    white = patch[:, 22:26, 22:26, 34:38].mean((1, 2, 3))
+    assert fluid[0] < white[0] - 2 and fluid[1] < white[1] - 1.5 and fluid[2] > white[2] + 2
+
+
+def test_appearance_keeps_the_inside_in_range_and_the_outside_at_zero(brain):
+    mask = torch.from_numpy(brain.astype(np.float32))[None]
+    for seed in range(12):
+        varied = vary_appearance(np.random.default_rng(seed), torch.randn(3, 48, 48, 48), mask)
+        assert float(varied.min()) >= -6.0 and float(varied.max()) <= 12.0
+        assert float(varied[:, 0].abs().max()) == 0.0
+        assert varied[0].abs().sum() > 0
+
+
+def test_the_same_number_gives_the_same_patch_and_another_seed_another(study_canvas, map_canvas, pool):
+    recipe = PatchRecipe(patch=32)
+    one, again = (PatchDataset([study_canvas, map_canvas], pool, LEVELS, recipe, 5, 10) for _ in range(2))
+    other = PatchDataset([study_canvas, map_canvas], pool, LEVELS, recipe, 6, 10)
+    for number in range(4):
+        assert torch.equal(one[number][0], again[number][0]) and torch.equal(one[number][1], again[number][1])
+    assert not torch.equal(one[0][0], other[0][0])
+
+
+def test_labels_are_zero_or_one_and_most_patches_hold_a_lesion(study_canvas, map_canvas, pool):
+    dataset = PatchDataset([study_canvas, map_canvas], pool, LEVELS, PatchRecipe(patch=32), 0, 40)
+    labels = [dataset[number][1] for number in range(40)]
+    assert all(set(label.unique().tolist()) <= {0.0, 1.0} for label in labels)
+    assert sum(bool(label.any()) for label in labels) >= 24
+
+
+def test_labelled_voxels_are_brighter_on_flair_than_the_rest(study_canvas, pool):
+    dataset = PatchDataset([study_canvas], pool, LEVELS, PatchRecipe(patch=32, blobs=0.0), 0, 30)
+    differences = []
+    for number in range(30):
+        channels, label = dataset[number]
+        inside = (label[0] > 0) & (channels[0] != 0)
+        if inside.sum() >= 10:
+            differences.append(float(channels[0][inside].mean() - channels[0][~inside & (channels[0] != 0)].mean()))
+    assert len(differences) >= 15
+    assert np.median(differences) > 1.0

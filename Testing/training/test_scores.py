@@ -1,0 +1,38 @@
+"""Scores on masks drawn so that the numbers are known."""
+
+import numpy as np
+import pytest
+
+from MSLesionSegTrainingLib.release import choose_threshold
+from MSLesionSegTrainingLib.scores import score
+
+
+def test_one_lesion_found_one_missed_one_invented():
+    truth = np.zeros((20, 20, 20), bool)
+    truth[2:4, 2:4, 2:4] = True
+    truth[10:12, 10:12, 10:12] = True
+    probability = np.zeros(truth.shape, np.float32)
+    probability[2:4, 2:4, 2:6] = 0.9
+    probability[16:18, 16:18, 16:18] = 0.6
+    result = score(probability, truth, 0.5)
+    assert result.dice == pytest.approx(2 * 8 / (24 + 16))
+    assert (result.lesion_recall, result.lesion_precision, result.lesion_f1) == (0.5, 0.5, 0.5)
+    assert (result.volume_ml, result.truth_ml) == (0.024, 0.016)
+    assert score(probability, truth, 0.7).lesion_precision == 1.0
+
+
+def test_specks_under_3_mm3_are_no_lesions():
+    truth = np.zeros((8, 8, 8), bool)
+    probability = np.zeros(truth.shape, np.float32)
+    probability[1, 1, 1:3] = 1
+    result = score(probability, truth, 0.5)
+    assert (result.dice, result.volume_ml) == (1.0, 0.0)
+
+
+def test_the_threshold_with_the_best_mean_of_dice_and_f1_is_chosen():
+    rows = [
+        {"contrasts": "FLAIR+T1w+T2w", "flip": False, "threshold": t, "dice": d, "lesion_f1": f}
+        for t, d, f in ((0.4, 0.8, 0.3), (0.5, 0.78, 0.5), (0.6, 0.7, 0.55), (0.4, 0.5, 0.4), (0.5, 0.5, 0.4))
+    ]
+    rows.append({"contrasts": "FLAIR", "flip": False, "threshold": 0.9, "dice": 1.0, "lesion_f1": 1.0})
+    assert choose_threshold(rows, flip=False) == 0.5
