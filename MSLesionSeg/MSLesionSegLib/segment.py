@@ -1,0 +1,209 @@
+"""One study from its files to a finished result: read, prepare, predict, measure, write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from .brain_mask import find_brain, read_off
+from .errors import ModelError
+from .finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
+from .grid import resample
+from .images import input_sha256, read_image
+from .lesions import check_settings
+from .model_store import default_model, find_model
+from .nifti import compact
+from .normalise import NORMALISATION
+from .prepare import PreparedStudy, prepare
+from .provenance import build_provenance
+from .results import ResultFolder
+from .study import CONTRASTS, SeriesSource, Study, read_study
+
+if TYPE_CHECKING:
+    from .bundle import Bundle
+    from .predictor import Predictor
+    from .protocol import Progress
+
+
+@dataclass(frozen=True)
+class SegmentRequest:
+    """What a user asks of ``segment``.
+
+    Attributes:
+        flair: FLAIR, image file or DICOM folder.
+        out: folder for the result.
+        t1w, t2w: T1w and T2w of the same examination, or None.
+        flair_series, t1_series, t2_series: number of the series where a DICOM folder holds several.
+        model: name or path of a lesion model; None takes the shipped one.
+        device: "auto", "cpu" or "cuda".
+        threshold: probability from which a voxel is lesion; None takes the model's.
+        min_lesion_mm3: smallest lesion in mm3; None takes the model's.
+        brain_mask: the user's own brain mask, an image file; None finds one.
+        registered: T1w and T2w already lie on the FLAIR.
+    """
+
+    flair: Path
+    out: Path
+    t1w: Path | None = None
+    t2w: Path | None = None
+    flair_series: int | None = None
+    t1_series: int | None = None
+    t2_series: int | None = None
+    model: str | Path | None = None
+    device: str = "auto"
+    threshold: float | None = None
+    min_lesion_mm3: float | None = None
+    brain_mask: Path | None = None
+    registered: bool = False
+
+
+def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
+    """Find the lesions of one study and write the result, whole or not at all.
+
+    What can fail at once (settings, output folder, model, device) is tried before the images are read.
+
+    Args:
+        request: what to do.
+        progress: hears of each step, and may cancel.
+
+    Returns:
+        The provenance of the result as written (see :func:`~.finish.finish`).
+
+    Raises:
+        MSLesionSegError: see ``errors``; nothing is written then, and an earlier result stays.
+    """
+    started = datetime.now(UTC)
+    progress.stage("read", "the model")
+    bundle = _load_model(request.model)
+    settings = _settings(request, bundle)
+    with ResultFolder(request.out) as result:
+        predictor = _predictor(request, bundle)
+        progress.update(0.5, "the images")
+        study, mask, mask_source = _read(request)
+        models = {"lesion": _identity(bundle)}
+        prepared = prepare(
+            study,
+            brain_mask=mask,
+            registered=request.registered,
+            spacing_mm=bundle.model.spacing_mm,
+            progress=progress,
+            find_brain=lambda flair: _find_brain(flair, models, progress),
+        )
+        progress.stage("network", f"on {predictor.device}")
+        channels = prepared.channels[[CONTRASTS.index(name) for name in bundle.model.contrasts]]
+        probability = predictor.predict(channels, prepared.brain, progress)
+        progress.stage("lesions")
+        on_flair = probability_on_flair(probability, prepared, study.flair)
+        provenance = build_provenance(
+            study,
+            models=models,
+            settings=settings,
+            device=predictor.device.type,
+            notes=[*prepared.notes, *([predictor.note] if predictor.note else [])],
+            brain_mask=mask_source,
+            started=started,
+        )
+        progress.stage("write")
+        _write_images(result, study, prepared)
+        write_probability(result, on_flair, study.flair)
+        progress.update(0.4)
+        finished = finish(result, provenance)
+        progress.check()
+    return finished
+
+
+def probability_on_flair(probability: np.ndarray, prepared: PreparedStudy, flair: sitk.Image) -> np.ndarray:
+    """Bring a probability map from the model's grid to the FLAIR's.
+
+    Args:
+        probability: (z, y, x) on the model grid, 0 to 1.
+        prepared: gives the grid and the brain mask on the FLAIR.
+        flair: gives the target grid.
+
+    Returns:
+        (z, y, x) on the FLAIR's grid, 0 to 1, 0 outside the brain. A thick slice holds the mean over its thickness.
+    """
+    on_flair = sitk.GetArrayFromImage(resample(prepared.grid.image(probability), flair))
+    on_flair[sitk.GetArrayViewFromImage(prepared.brain_on_flair) == 0] = 0.0
+    return np.clip(on_flair, 0.0, 1.0)
+
+
+def _load_model(model: str | Path | None) -> Bundle:
+    from .bundle import load_bundle
+
+    path = default_model("lesion") if model is None else find_model(model, "lesion")
+    bundle = load_bundle(path, kind="lesion")
+    if bundle.model.normalisation != NORMALISATION:
+        raise ModelError(
+            f"The model {path} was trained on intensities normalised by '{bundle.model.normalisation}', "
+            f"and this program only knows '{NORMALISATION}'.",
+            "Use a model of this version of the program, or the version that made the model.",
+        )
+    return bundle
+
+
+def _settings(request: SegmentRequest, bundle: Bundle) -> dict[str, Any]:
+    """The settings of the run as plain values without paths, checked."""
+    model = bundle.model
+    threshold = model.threshold if request.threshold is None else request.threshold
+    min_mm3 = model.min_lesion_mm3 if request.min_lesion_mm3 is None else request.min_lesion_mm3
+    check_settings(threshold, min_mm3)
+    return {
+        "threshold": threshold,
+        "min_lesion_mm3": min_mm3,
+        "registered": request.registered,
+        "spacing_mm": model.spacing_mm,
+        "flip": model.flip,
+        "own_brain_mask": request.brain_mask is not None,
+    }
+
+
+def _predictor(request: SegmentRequest, bundle: Bundle) -> Predictor:
+    from .predictor import Predictor
+
+    return Predictor(bundle.load_network(), patch=bundle.model.patch, device=request.device, flip=bundle.model.flip)
+
+
+def _read(request: SegmentRequest) -> tuple[Study, sitk.Image | None, SeriesSource | None]:
+    study = read_study(
+        request.flair,
+        request.t1w,
+        request.t2w,
+        flair_series=request.flair_series,
+        t1_series=request.t1_series,
+        t2_series=request.t2_series,
+    )
+    if request.brain_mask is None:
+        return study, None, None
+    return study, read_image(request.brain_mask), SeriesSource(request.brain_mask, input_sha256(request.brain_mask))
+
+
+def _find_brain(flair: sitk.Image, models: dict[str, dict[str, str]], progress: Progress) -> sitk.Image:
+    """The brain mask of the FLAIR; where it took the brain model, that is entered in ``models``."""
+    from .bundle import load_bundle
+
+    mask = read_off(flair)
+    if mask is not None:
+        return mask
+    bundle = load_bundle(default_model("brain"), kind="brain")
+    models["brain"] = _identity(bundle)
+    return find_brain(flair, bundle=bundle, progress=progress)
+
+
+def _identity(bundle: Bundle) -> dict[str, str]:
+    return {"name": bundle.model.name, "version": bundle.model.version, "sha256": bundle.sha256}
+
+
+def _write_images(result: ResultFolder, study: Study, prepared: PreparedStudy) -> None:
+    """The series as read, the brain mask, and the transforms that bring T1w and T2w to the FLAIR."""
+    result.write_image(FLAIR_FILE, compact(study.flair))
+    result.write_image(BRAIN_FILE, prepared.brain_on_flair)
+    for name in study.contrasts:
+        if name != "FLAIR":
+            result.write_image(f"{name}.nii.gz", compact(study.image(name)))
+            result.write_transform(f"{name}_to_FLAIR.tfm", prepared.transforms[name])
