@@ -18,6 +18,10 @@ FALLBACK_MEAN = (2.0, -0.3, 1.8)
 MIN_MEASURED_VOXELS = 10
 WIDER = 1.4
 """Lesions of other patients differ more than those of the few measured ones."""
+FAINTEST = 0.9
+"""Lowest level of a painted lesion on normalised FLAIR."""
+VISIBLE_RISE = 0.4
+"""Rise on normalised FLAIR from which a painted voxel is labelled."""
 CSF_FLAIR, CSF_T2 = -2.0, 3.2
 """A voxel darker than this on FLAIR and brighter than this on T2w is fluid: nothing is painted there."""
 
@@ -61,8 +65,9 @@ def paint(
 ) -> tuple[Tensor, Tensor]:
     """Paint lesions into a patch.
 
-    Every 26-connected lesion gets its own level (normal, measured mean and covariance, widened), a smooth
-    texture inside and a soft edge. Fluid and what lies outside the brain stay as they are.
+    Every 26-connected lesion gets its own level (normal, measured mean and covariance, widened), a smooth texture inside
+    and an edge between sharp and hazy. Fluid and what lies outside the brain stay as they are. A voxel is labelled
+    where it became visibly brighter on FLAIR: a shape that falls on bright cortex, or is too faint, is no lesion.
 
     Args:
         rng: source of all randomness.
@@ -80,16 +85,19 @@ def paint(
         return channels, inside.float()
     labels, count = ndimage.label(inside.numpy(), structure=np.ones((3, 3, 3)))
     drawn = rng.multivariate_normal(levels.mean, WIDER**2 * levels.covariance, count + 1)
-    drawn[:, 0] = np.maximum(drawn[:, 0], 0.7)
+    drawn[:, 0] = np.maximum(drawn[:, 0], FAINTEST)
     nearest = _spread_labels(labels)
     target = torch.from_numpy(drawn.astype(np.float32))[torch.from_numpy(nearest)].permute(3, 0, 1, 2)
     size = mask.shape[0]
     texture = smooth_field(rng, 3, size, max(4, size // 3)) + 0.5 * smooth_field(rng, 3, size, max(3, size // 8))
     spread = torch.from_numpy(levels.inside.astype(np.float32))[:, None, None, None]
     target = target + spread * rng.uniform(0.5, 1.2) * texture
-    weight = blur(inside.float()[None], rng.uniform(0.4, 0.85))[0] * (brain > 0.5)
+    softness = float(np.exp(rng.uniform(np.log(0.4), np.log(1.5))))
+    weight = blur(inside.float()[None], softness)[0] * (brain > 0.5)
     weight = torch.where(fluid, 0.5 * weight, weight)
-    return channels + weight * rng.uniform(0.8, 1.0) * (target - channels), inside.float()
+    painted = channels + weight * rng.uniform(0.8, 1.0) * (target - channels)
+    visible = blur(painted[:1] - channels[:1], 0.6)[0] > VISIBLE_RISE
+    return painted, (inside & visible).float()
 
 
 def blur(volume: Tensor, sigma: float | tuple[float, float, float]) -> Tensor:

@@ -48,8 +48,8 @@ class PatchRecipe:
     """
 
     patch: int = 64
-    lesion: float = 0.7
-    hard: float = 0.15
+    lesion: float = 0.6
+    hard: float = 0.2
     size_exponent: float = 0.3
     jitter: float = 0.3
     tissue: float = 0.3
