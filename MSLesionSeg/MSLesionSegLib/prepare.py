@@ -17,7 +17,7 @@ from .protocol import Progress, SilentProgress
 from .registration import Registration, register_rigid
 from .study import CONTRASTS, Study, check_brain_volume
 
-#: A series that shows less of the brain than this (share of its volume) is refused; less than `NOTED_COVERAGE` is noted.
+#: A series that shows less than this share of the brain is refused; less than `NOTED_COVERAGE` is noted.
 LEAST_COVERAGE = 0.5
 NOTED_COVERAGE = 0.98
 #: A given brain mask may lose this share of its volume outside the FLAIR.
@@ -30,8 +30,8 @@ class PreparedStudy:
 
     Attributes:
         grid: where the arrays lie; x from right to left, y from front to back, z from foot to head.
-        channels: float32, shape (3, z, y, x), in the order FLAIR, T1w, T2w; normalised, 0 outside the brain, all 0 for a
-            contrast that is missing.
+        channels: float32, shape (3, z, y, x), in the order FLAIR, T1w, T2w; normalised, 0 outside the brain, all 0
+            for a contrast that is missing.
         present: names of the contrasts there are.
         brain: bool, shape (z, y, x).
         brain_on_flair: uint8 on the FLAIR's own grid.
@@ -110,9 +110,7 @@ def prepare(
     return PreparedStudy(grid, channels, study.contrasts, brain, brain_on_flair, transforms, notes)
 
 
-def _register(
-    study: Study, registered: bool, progress: Progress
-) -> tuple[dict[str, sitk.Transform], list[str]]:
+def _register(study: Study, registered: bool, progress: Progress) -> tuple[dict[str, sitk.Transform], list[str]]:
     identity = sitk.Euler3DTransform()
     identity.SetCenter(Grid.of(study.flair).centre.tolist())
     transforms: dict[str, sitk.Transform] = {name: sitk.Euler3DTransform(identity) for name in study.contrasts}
