@@ -2,13 +2,14 @@
 
 import contextlib
 import errno
+import gc
 import os
 import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from .errors import Cancelled, DependencyError, MSLesionSegError, ResourceError, UsageError
 from .protocol import Progress, cancel_on_signals, claim_stdout, make_progress
@@ -51,6 +52,20 @@ def run(app: Any, arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     finally:
         progress.close()
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with this exit code.
+
+    After a cancel at once: a registration may still compute in a thread that nobody can stop, and the interpreter would
+    wait for it. What the run had open or written was released when the cancel unwound it.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == Cancelled.exit_code:
+        gc.collect()  # objects that remove their temporary folder
+        os._exit(code)
+    sys.exit(code)
 
 
 def user_error(exception: BaseException) -> MSLesionSegError | None:

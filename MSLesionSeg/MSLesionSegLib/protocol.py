@@ -19,13 +19,13 @@ from .errors import Cancelled, MSLesionSegError, UsageError
 
 #: Stages of ``segment`` in order, with their usual share of the time.
 SEGMENT_STAGES: Mapping[str, float] = {
-    "read": 2,
-    "register": 18,
-    "brain": 12,
-    "bias": 8,
-    "resample": 4,
-    "network": 48,
-    "lesions": 2,
+    "read": 5,
+    "register": 12,
+    "brain": 8,
+    "bias": 10,
+    "resample": 2,
+    "network": 56,
+    "lesions": 1,
     "write": 6,
 }
 #: Updates of the same stage and message that move the overall fraction by less than this are not shown.

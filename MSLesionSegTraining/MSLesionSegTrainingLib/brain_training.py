@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from MSLesionSegLib.brain_mask import brain_probability, find_with, mask_from_probability
+from MSLesionSegLib.brain_mask import brain_probability, mask_from_probability, refined_mask
 from MSLesionSegLib.grid import model_grid, resample
 from MSLesionSegLib.images import read_image
 from MSLesionSegLib.networks import build_network
@@ -148,7 +148,8 @@ def head_scores(data: Path, network: nn.Module, recipe: BrainRecipe, patient: st
         if patient is not None and not path.name.startswith(f"{patient}_"):
             continue
         image = read_image(path)
-        found = sitk.GetArrayFromImage(find_with(network, image, spacing_mm=recipe.spacing_mm)) > 0
+        probability = brain_probability(image, network, spacing_mm=recipe.spacing_mm)
+        found = sitk.GetArrayFromImage(refined_mask(image, probability)) > 0
         reference = sitk.GetArrayFromImage(reference_on(data, path, image)) > 0
         volume = float(np.prod(image.GetSpacing())) / 1000.0
         scores.append(

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
-from MSLesionSegLib.prepare import prepare
 
 from MSLesionSegLib.brain_mask import find_brain
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.grid import Grid, model_grid, resample
 from MSLesionSegLib.images import read_image
+from MSLesionSegLib.prepare import prepare
 from MSLesionSegLib.protocol import SilentProgress
 from MSLesionSegLib.study import Study, read_study
 

@@ -11,6 +11,7 @@ from MSLesionSegLib.head_shape import head_labels
 from MSLesionSegLib.images import read_image
 from MSLesionSegLib.model_store import default_model
 from MSLesionSegLib.protocol import Progress
+from MSLesionSegLib.signal_model import SEQUENCES, TISSUES, signal
 
 RAW = "longitudinal/sub-12/ses-1/anat/sub-12_ses-1_{}.nii.gz"
 
@@ -30,14 +31,13 @@ def reference(data_dir, flair: sitk.Image) -> sitk.Image:
 
 
 def synthetic_head(seed: int) -> tuple[sitk.Image, sitk.Image]:
-    """A FLAIR-like image of a synthetic head (2 mm) and its brain mask."""
+    """A FLAIR of a synthetic head (2 mm, signal equations of the phantom) and its brain mask."""
     head = head_labels(np.random.default_rng(seed), spacing_mm=2.0)
-    names = ("AIR", "SKIN", "FAT", "MUSCLE", "BONE", "MARROW", "MUCOSA", "DURA", "VESSEL", "SUBARACHNOID_CSF")
-    signal = np.full(256, 300.0, np.float32)
-    signal[: len(names)] = (4, 180, 250, 160, 15, 120, 350, 150, 60, 40)
-    signal[10:15] = (60, 200, 280, 50, 40)
-    noise = np.random.default_rng(seed + 1).normal(0, 8, head.labels.shape)
-    return head.image((signal[head.labels] + noise).astype(np.float32)), head.image(head.brain().astype(np.uint8))
+    table = np.zeros(256, np.float32)
+    for label, tissue in TISSUES.items():
+        table[label] = signal(tissue, SEQUENCES["FLAIR"])
+    noise = np.random.default_rng(seed + 1).normal(0, 3, head.labels.shape)
+    return head.image((table[head.labels] + noise).astype(np.float32)), head.image(head.brain().astype(np.uint8))
 
 
 def ball(radius_mm: float) -> tuple[np.ndarray, np.ndarray]:
@@ -135,12 +135,12 @@ def test_brain_of_a_synthetic_head_is_found_the_same_way_twice():
     head, brain = synthetic_head(1000)
     first, second = find_brain(head), find_brain(head)
     np.testing.assert_array_equal(sitk.GetArrayFromImage(first), sitk.GetArrayFromImage(second))
-    assert dice(first, brain) > 0.93
+    assert dice(first, brain) > 0.9
 
 
 def test_noise_without_a_head_is_refused():
     values = np.random.default_rng(0).uniform(0, 100, (80, 80, 80))
-    with pytest.raises(StudyError, match="brain"):
+    with pytest.raises(StudyError, match="No brain was recognised"):
         find_brain(image(values))
 
 

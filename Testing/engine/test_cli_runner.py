@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ def run_failing(body: str, *words: str, **environment: str) -> subprocess.Comple
     """Run an application with one command, ``work``, that has this body."""
     program = f"""
 import sys, typer
-from MSLesionSegLib.cli_runner import run
+from MSLesionSegLib.cli_runner import leave, run
 from MSLesionSegLib.errors import *
 app = typer.Typer(rich_markup_mode=None)
 @app.callback()
@@ -24,7 +25,7 @@ def program(): pass
 @app.command()
 def work(context: typer.Context, number: int = 0, progress: str = "bar"):
 {textwrap.indent(textwrap.dedent(body), "    ")}
-sys.exit(run(app))
+leave(run(app))
 """
     return subprocess.run(
         [sys.executable, "-c", program, *words],
@@ -131,3 +132,14 @@ def test_names_come_through_in_utf8_whatever_the_locale():
 def test_a_command_that_ends_well_leaves_with_0():
     done = run_failing("context.obj.result({'message': 'done'})", "work")
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+def test_a_cancelled_run_does_not_wait_for_work_in_other_threads():
+    body = """
+    import threading, time
+    threading.Thread(target=time.sleep, args=(50,)).start()
+    raise Cancelled()
+    """
+    started = time.monotonic()
+    assert run_failing(body, "work").returncode == 130
+    assert time.monotonic() - started < 40

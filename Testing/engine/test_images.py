@@ -12,10 +12,11 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from MSLesionSegLib.errors import StudyError
-from MSLesionSegLib.images import input_sha256, list_dicom_series, read_image
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.images import input_sha256, list_dicom_series, read_image
 
 OBLIQUE = tuple(
     np.linalg.qr(np.array([[0.98, 0.15, -0.05], [-0.14, 0.96, 0.2], [0.08, -0.19, 0.97]]))[0].round(12).ravel().tolist()

@@ -159,6 +159,6 @@ def test_a_stripped_study_needs_no_torch(data_dir):
     done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=ENGINE)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
-        "(182, 218, 182) 1.1 False 1",
+        "(182, 218, 182) 1.09 False 1",
         "T1w: already aligned with the FLAIR, used as it is.",
     ]

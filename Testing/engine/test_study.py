@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import SimpleITK as sitk
+
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.study import check_brain_volume, read_study
 

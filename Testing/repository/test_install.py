@@ -129,7 +129,7 @@ def check_installed(python: Path, study: Path, folder: Path) -> None:
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need a privilege on Windows")
 def test_the_wheel_with_torch_and_what_it_declares_segments_the_phantom(tmp_path, wheel, phantom_study):
     python = make_environment(tmp_path / "environment", "--no-deps", "--no-index", str(wheel))
-    (package,) = (tmp_path / "environment").glob("lib*/python*/site-packages/mslesionseg-*.dist-info")
+    (package,) = (tmp_path / "environment").glob("lib/python*/site-packages/mslesionseg-*.dist-info")
     required = [Requirement(text) for text in metadata.PathDistribution(package).requires or []]
     base = {one.name for one in required if one.marker is None or one.marker.evaluate({"extra": ""})}
     for distribution in closure(base | {"torch"}).values():
