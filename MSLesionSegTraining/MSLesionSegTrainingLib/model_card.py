@@ -24,7 +24,7 @@ for diagnosis.**
 - Licence: {licence}.
 - {steps} steps of {batch} patches of {patch} voxels a side; AdamW, peak learning rate {rate:g}, cosine with warm-up;
   Dice + cross-entropy; running mean of the weights (decay {ema:g}).
-- {lesion:.0%} of the patches lie near a lesion drawn with probability proportional to its size to the power {exponent:g},
+- {lesion:.0%} of the patches lie near a lesion drawn with probability proportional to its size to the power {power:g},
   {hard:.0%} on bright voxels without lesion, the rest anywhere in the brain. Into {painted:.0%} of the patches of real
   images, shapes from the masks of other patients are painted with the intensities measured in real lesions;
   {tissue:.0%} of the patches are synthesised from tissue maps. Contrast, coil field, slice thickness, noise, brain edge
@@ -90,7 +90,7 @@ def lesion_model_card(model: ModelDescription, rows: list[dict[str, Any]], param
         rate=recipe["learning_rate"],
         ema=recipe["ema"],
         lesion=patches["lesion"],
-        exponent=patches["size_exponent"],
+        power=patches["size_exponent"],
         hard=patches["hard"],
         painted=patches["painted"],
         tissue=patches["tissue"],

@@ -66,8 +66,8 @@ def paint(
     """Paint lesions into a patch.
 
     Every 26-connected lesion gets its own level (normal, measured mean and covariance, widened), a smooth texture
-    inside and an edge between sharp and hazy. Fluid and what lies outside the brain stay as they are. A voxel is labelled
-    where it became visibly brighter on FLAIR: a shape that falls on bright cortex, or is too faint, is no lesion.
+    inside and an edge between sharp and hazy. Fluid and what lies outside the brain stay as they are. A voxel is
+    labelled where it became visibly brighter on FLAIR: a shape on bright cortex, or too faint, is no lesion.
 
     Args:
         rng: source of all randomness.
