@@ -31,7 +31,7 @@ def labelled_patients(data: Path) -> list[str]:
     """Patients with images and a consensus mask, sorted."""
     folders = sorted((data / "cross-sectional").glob("sub-*"))
     if not folders:
-        raise StudyError(f"{data} holds no cross-sectional/sub-* folder.", "Give the folder that DATA.md describes.")
+        raise StudyError(f"{data} holds no cross-sectional/sub-* folder.", "docs/scientist.md shows how the folder is laid out.")
     return [folder.name for folder in folders]
 
 
