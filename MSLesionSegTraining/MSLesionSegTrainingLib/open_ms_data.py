@@ -31,7 +31,9 @@ def labelled_patients(data: Path) -> list[str]:
     """Patients with images and a consensus mask, sorted."""
     folders = sorted((data / "cross-sectional").glob("sub-*"))
     if not folders:
-        raise StudyError(f"{data} holds no cross-sectional/sub-* folder.", "docs/scientist.md shows how the folder is laid out.")
+        raise StudyError(
+            f"{data} holds no cross-sectional/sub-* folder.", "docs/scientist.md shows how the folder is laid out."
+        )
     return [folder.name for folder in folders]
 
 

@@ -1,6 +1,7 @@
 """The training commands answer a mistake with a sentence."""
 
 import pytest
+
 from MSLesionSegLib.errors import StudyError, UsageError
 from MSLesionSegTrainingLib.open_ms_data import labelled_patients
 from MSLesionSegTrainingLib.release import release_bundle
