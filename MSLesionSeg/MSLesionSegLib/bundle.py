@@ -24,6 +24,7 @@ from .bundle_files import (
     CARD,
     DESCRIPTION,
     FETCH_AGAIN,
+    ONNX,
     SUMS,
     WEIGHTS,
     file_problems,
@@ -192,6 +193,7 @@ def save_bundle(
     state_dict: Mapping[str, Tensor],
     card: str,
     *,
+    onnx: bytes | None = None,
     overwrite: bool = False,
 ) -> Path:
     """Write a bundle folder, whole or not at all; the same arguments give the same bytes.
@@ -201,6 +203,7 @@ def save_bundle(
         model: the description.
         state_dict: the network's weights, as ``network.state_dict()`` gives them.
         card: text of ``MODEL_CARD.md``, Markdown.
+        onnx: content of ``network.onnx``, the same network; None leaves it out.
         overwrite: replace an earlier bundle in this place.
 
     Returns:
@@ -229,6 +232,8 @@ def save_bundle(
         _write_text(fresh / CARD, card)
         tensors = {name: value.detach().cpu().clone().contiguous() for name, value in state_dict.items()}
         save_file(tensors, fresh / WEIGHTS)
+        if onnx is not None:
+            (fresh / ONNX).write_bytes(onnx)
         (fresh / WEIGHTS).chmod((fresh / CARD).stat().st_mode)
         _write_text(fresh / SUMS, sums_text(fresh))
         _swap(fresh, folder, beside / "old")

@@ -24,6 +24,14 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Runtime(StrEnum):
+    """What runs the network."""
+
+    auto = "auto"
+    torch = "torch"
+    openvino = "openvino"
+
+
 class ProgressKind(StrEnum):
     """How progress is told."""
 
@@ -74,6 +82,9 @@ def segment(
         str | None, typer.Option(help="name of a model, or path of a bundle [default: the shipped]")
     ] = None,
     device: Annotated[Device, typer.Option(help="where the network runs")] = Device.auto,
+    runtime: Annotated[
+        Runtime, typer.Option(help="what runs the network; auto takes OpenVINO on a CPU where it is installed")
+    ] = Runtime.auto,
     threshold: Annotated[
         float | None, typer.Option(help="probability from which a voxel is lesion [default: the model's]")
     ] = None,
@@ -104,6 +115,7 @@ def segment(
         t2_series=t2_series,
         model=model,
         device=device.value,
+        runtime=runtime.value,
         threshold=threshold,
         min_lesion_mm3=min_volume,
         brain_mask=brain_mask,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TOOL = "MSLesionSeg"
 FORMAT_VERSION = 1
 PROVENANCE_FILE = "provenance.json"
-_LIBRARIES = ("numpy", "scipy", "SimpleITK", "torch")
+_LIBRARIES = ("numpy", "scipy", "SimpleITK", "torch", "openvino")
 _BLOCK = 1 << 20
 
 
@@ -34,6 +34,7 @@ def build_provenance(
     models: Mapping[str, Mapping[str, str]],
     settings: Mapping[str, Any],
     device: str,
+    runtime: str,
     notes: Sequence[str] = (),
     brain_mask: "SeriesSource | None" = None,
     started: datetime | None = None,
@@ -45,6 +46,7 @@ def build_provenance(
         models: role ("lesion", "brain") -> name, version, sha256 of the bundle; a role without a model is left out.
         settings: plain values without paths; ``threshold`` and ``min_lesion_mm3`` are required.
         device: what the network ran on, such as "cpu".
+        runtime: what ran it, "torch" or "openvino".
         notes: sentences for the reader, such as which registration was skipped.
         brain_mask: source of the mask that the user gave, if any.
         started: begin of the run, UTC; now where not given.
@@ -67,6 +69,7 @@ def build_provenance(
         "inputs": inputs,
         "software": software_versions(),
         "device": device,
+        "runtime": runtime,
         "notes": list(notes),
         "history": [_step("segment", settings)],
         "run": {

@@ -22,6 +22,7 @@ from .normalise import NORMALISATION
 from .prepare import PreparedStudy, prepare
 from .provenance import build_provenance
 from .results import ResultFolder
+from .runtime import choose_runtime, load_network
 from .study import CONTRASTS, SeriesSource, Study, read_study
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SegmentRequest:
         flair_series, t1_series, t2_series: number of the series where a DICOM folder holds several.
         model: name or path of a lesion model; None takes the shipped one.
         device: "auto", "cpu" or "cuda".
+        runtime: "auto", "torch" or "openvino", see ``runtime``.
         threshold: probability from which a voxel is lesion; None takes the model's.
         min_lesion_mm3: smallest lesion in mm3; None takes the model's.
         brain_mask: the user's own brain mask, an image file; None finds one.
@@ -56,6 +58,7 @@ class SegmentRequest:
     t2_series: int | None = None
     model: str | Path | None = None
     device: str = "auto"
+    runtime: str = "auto"
     threshold: float | None = None
     min_lesion_mm3: float | None = None
     brain_mask: Path | None = None
@@ -82,7 +85,7 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
     bundle = _load_model(request.model)
     settings = _settings(request, bundle)
     with ResultFolder(request.out) as result:
-        predictor = _predictor(request, bundle)
+        predictor, runtime = _predictor(request, bundle)
         progress.update(0.5, "the images")
         study, mask, mask_source = _read(request)
         models = {"lesion": _identity(bundle)}
@@ -94,7 +97,7 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
             progress=progress,
             find_brain=lambda flair: _find_brain(flair, models, progress),
         )
-        progress.stage("network", f"on {predictor.device}")
+        progress.stage("network", f"on {predictor.device} ({runtime})")
         channels = prepared.channels[[CONTRASTS.index(name) for name in bundle.model.contrasts]]
         probability = predictor.predict(channels, prepared.brain, progress)
         progress.stage("lesions")
@@ -104,6 +107,7 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
             models=models,
             settings=settings,
             device=predictor.device.type,
+            runtime=runtime,
             notes=[*prepared.notes, *([predictor.note] if predictor.note else [])],
             brain_mask=mask_source,
             started=started,
@@ -163,10 +167,15 @@ def _settings(request: SegmentRequest, bundle: Bundle) -> dict[str, Any]:
     }
 
 
-def _predictor(request: SegmentRequest, bundle: Bundle) -> Predictor:
+def _predictor(request: SegmentRequest, bundle: Bundle) -> tuple[Predictor, str]:
+    """The predictor, and what runs its network."""
+    from .device import choose_device
     from .predictor import Predictor
 
-    return Predictor(bundle.load_network(), patch=bundle.model.patch, device=request.device, flip=bundle.model.flip)
+    device, _ = choose_device(request.device)
+    runtime = choose_runtime(request.runtime, bundle, device.type)
+    network = load_network(bundle, runtime)
+    return Predictor(network, patch=bundle.model.patch, device=request.device, flip=bundle.model.flip), runtime
 
 
 def _read(request: SegmentRequest) -> tuple[Study, sitk.Image | None, SeriesSource | None]:

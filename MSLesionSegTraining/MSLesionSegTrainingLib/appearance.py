@@ -5,15 +5,16 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy import ndimage
 from torch import Tensor
 
-from .painting import blur
+from .painting import CSF_FLAIR, blur
 from .spatial import smooth_field
 
 AIR_LEVEL = (-6.0, -3.7, -4.0)
 """Where signal zero lies on normalised FLAIR, T1w and T2w: gain and coil field act from there."""
 DROP_T1, DROP_T2 = 0.25, 0.25
-GREY_T1, GREY_DARKEST_FLAIR = -0.4, -1.5
+GREY_T1, GREY_DARKEST_FLAIR = -0.6, -1.5
 """Grey matter lies about the first on normalised T1w and above the second on normalised FLAIR."""
 
 
@@ -69,8 +70,22 @@ def vary_grey_matter(rng: np.random.Generator, channels: Tensor, grey: Tensor) -
         grey: (z, y, x) share of grey matter, 0 to 1.
     """
     size = channels.shape[1]
-    gain = (rng.uniform(0.0, 1.0) * (smooth_field(rng, 1, size, int(rng.integers(3, 8)))[0] + 0.4)).clamp(-0.4, 1.6)
+    gain = (rng.uniform(0.0, 0.7) * (smooth_field(rng, 1, size, int(rng.integers(3, 6)))[0] + 0.4)).clamp(-0.4, 1.2)
     return channels + torch.tensor((1.0, 0.0, 0.2))[:, None, None, None] * gain * grey
+
+
+def brighten_fluid(rng: np.random.Generator, channels: Tensor) -> Tensor:
+    """Bright spots in dark fluid on FLAIR, as choroid plexus and pulsating fluid are; they are no lesions.
+
+    Args:
+        rng: source of all randomness.
+        channels: (3, z, y, x) normalised FLAIR, T1w, T2w.
+    """
+    size = channels.shape[1]
+    spots = (smooth_field(rng, 1, size, size // int(rng.integers(4, 10)))[0] > rng.uniform(0.5, 1.5)).float()
+    weight = blur((spots * (channels[0] < CSF_FLAIR))[None], 0.6)[0] * rng.uniform(0.4, 1.0)
+    level = torch.from_numpy(rng.normal((1.0, -1.2, 2.5), (1.0, 0.6, 1.0)).astype(np.float32))
+    return channels + weight * (level[:, None, None, None] - channels)
 
 
 def grey_matter_share(channels: Tensor, lesion: Tensor) -> Tensor:
@@ -80,8 +95,8 @@ def grey_matter_share(channels: Tensor, lesion: Tensor) -> Tensor:
         channels: (3, z, y, x) normalised FLAIR, T1w, T2w.
         lesion: (z, y, x), 0 or 1.
     """
-    near = F.max_pool3d(lesion[None, None], 5, 1, 2)[0, 0]
-    from_t1 = torch.exp(-(((channels[1] - GREY_T1) / 0.5) ** 2))
+    near = _dilate(lesion[None], 5)[0]
+    from_t1 = torch.exp(-(((channels[1] - GREY_T1) / 0.4) ** 2))
     return from_t1 * torch.sigmoid((channels[0] - GREY_DARKEST_FLAIR) / 0.3) * (1 - near)
 
 
@@ -110,10 +125,15 @@ def _vary_brain_edge(rng: np.random.Generator, channels: Tensor, brain: Tensor) 
     where = (smooth_field(rng, 1, size, 5) > rng.uniform(-0.5, 1.0)).float()
     reach = 2 * int(rng.integers(1, 4)) + 1
     if chance < 0.25:
-        grown = F.max_pool3d(brain[None], reach, 1, reach // 2)[0]
+        grown = _dilate(brain, reach)
         rim = (grown - brain).clamp(min=0) * where
         level = torch.from_numpy(rng.normal((0.0, -1.0, 0.0), (2.5, 1.5, 2.5)).astype(np.float32))[:, None, None, None]
         other = level + smooth_field(rng, 3, size, max(4, size // 4))
         return channels * (1 - rim) + other * rim, torch.maximum(brain, rim)
-    shrunk = 1 - F.max_pool3d(1 - brain[None], reach, 1, reach // 2)[0]
+    shrunk = 1 - _dilate(1 - brain, reach)
     return channels, brain * (1 - where) + shrunk * where
+
+
+def _dilate(volume: Tensor, edge: int) -> Tensor:
+    """Greatest value in a cube of so many voxels about each voxel of (C, z, y, x)."""
+    return torch.from_numpy(ndimage.maximum_filter(volume.numpy(), (1, edge, edge, edge), mode="nearest"))

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 import torch
+from scipy import ndimage
 
 from MSLesionSegLib.brain_mask import find_brain
 from MSLesionSegLib.errors import StudyError
@@ -68,7 +69,25 @@ def load_tissue(data: Path, patient: str) -> Canvas:
     found = np.argwhere(brain)
     box = tuple(slice(max(0, a - 8), b + 9) for a, b in zip(found.min(0), found.max(0), strict=True))
     tissue = np.stack([np.clip(np.rint(share[box] * 255), 0, 255).astype(np.uint8) for share in shares])
-    return tissue_canvas(patient, tissue, brain[box], lesion[box])
+    return tissue_canvas(patient, as_white_matter(tissue, lesion[box]), brain[box], lesion[box])
+
+
+def as_white_matter(tissue: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """Tissue shares with white matter where the lesions are.
+
+    FAST, going by T1w, calls lesions grey matter: left so, they would be painted as spots of grey matter in white
+    matter that no label names. Grey matter within 1 mm of a lesion becomes white matter as well.
+
+    Args:
+        tissue: (3, z, y, x) uint8, shares of CSF, grey and white matter in 255ths.
+        lesion: (z, y, x) bool.
+    """
+    filled = tissue.copy()
+    rim = ndimage.binary_dilation(lesion, np.ones((3, 3, 3))) & ~lesion
+    filled[2][rim] += filled[1][rim]
+    filled[1][rim] = 0
+    filled[:, lesion] = np.array([0, 0, 255], np.uint8)[:, None]
+    return filled
 
 
 def load_canvases(data: Path, leave_out: str | None) -> tuple[list[Canvas], MaskPool]:

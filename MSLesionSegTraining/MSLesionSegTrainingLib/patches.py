@@ -10,10 +10,10 @@ from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .appearance import grey_matter_share, vary_appearance, vary_grey_matter
+from .appearance import brighten_fluid, grey_matter_share, vary_appearance, vary_grey_matter
 from .canvases import Canvas
 from .lesion_index import LesionIndex
-from .painting import LesionLevels, paint
+from .painting import LesionLevels, grow, paint
 from .spatial import patch_places, read_places, smooth_field
 from .synthesis import synthesise_patch
 
@@ -45,6 +45,8 @@ class PatchRecipe:
         painted: share of real patches into which lesions are painted.
         grey: share of patches with unevenly brightened grey matter.
         blobs: chance that a few ellipsoids are added to the painted shapes.
+        grown: share of patches whose painted shapes are grown, until neighbours run together.
+        plexus: share of patches with bright, unlabelled tissue in fluid, as choroid plexus and flow artefacts are.
     """
 
     patch: int = 64
@@ -56,6 +58,8 @@ class PatchRecipe:
     painted: float = 0.75
     grey: float = 0.6
     blobs: float = 0.3
+    grown: float = 0.4
+    plexus: float = 0.3
 
 
 class PatchDataset(Dataset):
@@ -109,11 +113,16 @@ class PatchDataset(Dataset):
             shapes = torch.zeros_like(known)
             if source is not None:
                 moved = places + rng.uniform(0, 2.0) * smooth_field(rng, 3, recipe.patch, 4).permute(1, 2, 3, 0)
-                shapes = read_places(self.pool.masks[source], moved)[0] * (1 - known)
+                shapes = read_places(self.pool.masks[source], moved)[0]
         if rng.random() < recipe.grey:
             channels = vary_grey_matter(rng, channels, grey)
+        if rng.random() < recipe.plexus:
+            channels = brighten_fluid(rng, channels)
+        if rng.random() < recipe.grown:
+            shapes = grow(rng, shapes)
         if rng.random() < recipe.blobs:
-            shapes = torch.maximum(shapes, _blobs(rng, recipe.patch) * (1 - known))
+            shapes = torch.maximum(shapes, _blobs(rng, recipe.patch))
+        shapes = shapes * (1 - known)
         channels, drawn = paint(rng, channels, shapes, brain[0], self.levels)
         label = torch.maximum(known, drawn) * brain[0]
         return vary_appearance(rng, channels, brain), label[None]

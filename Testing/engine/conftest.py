@@ -48,6 +48,7 @@ def _write_small_result(folder: Path, threshold: float = 0.5, min_mm3: float = 3
             models={"lesion": {"name": "small", "version": "1.0", "sha256": "a" * 64}},
             settings={"threshold": threshold, "min_lesion_mm3": min_mm3},
             device="cpu",
+            runtime="torch",
             notes=["T1w was not given."],
         )
         return finish(result, provenance)

@@ -1,6 +1,7 @@
 """The loop learns, repeats, and goes on after a stop as if there had been none."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -99,3 +100,15 @@ def test_the_loss_of_a_perfect_prediction_is_near_zero_and_of_an_empty_one_above
     target[0, :, 2:6, 2:6, 2:6] = 1
     assert float(dice_cross_entropy(40 * target - 20, target)) < 0.001
     assert float(dice_cross_entropy(torch.full_like(target, -20), target)) > 1.0
+
+
+def test_batch_statistics_of_the_averaged_weights_are_those_of_the_patches(tmp_path, patches):
+    batch = dataclasses.replace(settings(3), architecture={**ARCHITECTURE, "norm": "batch"})
+    network = train(batch, patches, tmp_path / "run", SilentProgress())
+    seen = []
+    network.full[1].register_forward_pre_hook(lambda _, values: seen.append(values[0].mean((0, 2, 3, 4))))
+    with torch.no_grad():
+        for number in range(0, train_module.STATISTICS_PATCHES, 2):
+            network(torch.stack([patches[number][0], patches[number + 1][0]]))
+    assert torch.allclose(network.full[1].running_mean, torch.stack(seen).mean(0), atol=1e-4)
+    assert same(weights(network), weights(load_average(batch, tmp_path / "run")))

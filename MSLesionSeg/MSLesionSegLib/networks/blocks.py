@@ -2,27 +2,35 @@
 
 MBConv: Sandler et al., *MobileNetV2*, CVPR 2018, and Tan & Le, *EfficientNet*, ICML 2019 (squeeze-and-excitation on
 the expanded features, Hu et al., CVPR 2018; stochastic depth, Huang et al., ECCV 2016). Fused-MBConv, where one dense
-convolution replaces expansion and depthwise convolution: Tan & Le, *EfficientNetV2*, ICML 2021. Batch statistics of
-two patches are useless, so every normalisation is per instance (Ulyanov et al., 2016), as in nnU-Net.
+convolution replaces expansion and depthwise convolution: Tan & Le, *EfficientNetV2*, ICML 2021.
 All tensors are (B, C, z, y, x).
 """
 
 import torch
 from torch import Tensor, nn
 
+NORMS = ("instance", "batch")
+"""Statistics of the window itself (Ulyanov et al., 2016), or of the training patches (Ioffe & Szegedy, ICML 2015)."""
 
-def normalisation(channels: int) -> nn.Module:
-    """Instance normalisation with learned scale and shift, statistics from the window itself."""
-    return nn.InstanceNorm3d(channels, affine=True)
+
+def normalisation(channels: int, norm: str) -> nn.Module:
+    """Normalisation with learned scale and shift.
+
+    Args:
+        channels: of the features.
+        norm: one of ``NORMS``. "batch" keeps absolute intensities, which "instance" takes away, costs nothing at
+            inference once folded into the convolution before it, and does not depend on the window's size.
+    """
+    return nn.BatchNorm3d(channels) if norm == "batch" else nn.InstanceNorm3d(channels, affine=True)
 
 
 class ConvNormAct(nn.Sequential):
-    """A dense k x k x k convolution, instance normalisation, SiLU."""
+    """A dense k x k x k convolution, normalisation, SiLU."""
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1) -> None:
+    def __init__(self, in_channels: int, out_channels: int, kernel: int = 3, stride: int = 1, *, norm: str) -> None:
         super().__init__(
             nn.Conv3d(in_channels, out_channels, kernel, stride=stride, padding=kernel // 2, bias=False),
-            normalisation(out_channels),
+            normalisation(out_channels, norm),
             nn.SiLU(inplace=True),
         )
 
@@ -88,19 +96,20 @@ class MBConv3d(nn.Module):
         out_channels: int,
         *,
         expansion: int,
+        norm: str,
         kernel: int = 3,
         stride: int = 1,
         drop: float = 0.0,
     ) -> None:
         super().__init__()
         expanded = in_channels * expansion
-        self.expand = ConvNormAct(in_channels, expanded, kernel=1)
+        self.expand = ConvNormAct(in_channels, expanded, kernel=1, norm=norm)
         self.depthwise = DepthwiseConv3d(expanded, kernel, stride)
-        self.norm = normalisation(expanded)
+        self.norm = normalisation(expanded, norm)
         self.activation = nn.SiLU(inplace=True)
         self.excite = SqueezeExcitation(expanded, max(4, in_channels // 4))
         self.project = nn.Conv3d(expanded, out_channels, 1, bias=False)
-        self.project_norm = normalisation(out_channels)
+        self.project_norm = normalisation(out_channels, norm)
         self.drop = StochasticDepth(drop)
         self.residual = stride == 1 and in_channels == out_channels
 
@@ -120,15 +129,16 @@ class FusedMBConv3d(nn.Module):
         out_channels: int,
         *,
         expansion: int,
+        norm: str,
         kernel: int = 3,
         stride: int = 1,
         drop: float = 0.0,
     ) -> None:
         super().__init__()
         expanded = in_channels * expansion
-        self.expand = ConvNormAct(in_channels, expanded, kernel=kernel, stride=stride)
+        self.expand = ConvNormAct(in_channels, expanded, kernel=kernel, stride=stride, norm=norm)
         self.project = nn.Conv3d(expanded, out_channels, 1, bias=False)
-        self.project_norm = normalisation(out_channels)
+        self.project_norm = normalisation(out_channels, norm)
         self.drop = StochasticDepth(drop)
         self.residual = stride == 1 and in_channels == out_channels
 

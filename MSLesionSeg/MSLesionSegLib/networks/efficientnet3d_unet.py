@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..errors import UsageError
-from .blocks import ConvNormAct, FusedMBConv3d, MBConv3d
+from .blocks import NORMS, ConvNormAct, FusedMBConv3d, MBConv3d
 
 ALPHA = 1.15
 """Depth per step of phi."""
@@ -78,7 +78,12 @@ def preset_architecture(name: str) -> dict[str, Any]:
         UsageError: no such preset.
     """
     scaling = preset_scaling(name)
-    return {"type": "efficientnet3d_unet", "widths": list(scaling.widths), "depths": list(scaling.depths)}
+    return {
+        "type": "efficientnet3d_unet",
+        "widths": list(scaling.widths),
+        "depths": list(scaling.depths),
+        "norm": "batch",
+    }
 
 
 def preset_scaling(name: str) -> Scaling:
@@ -106,6 +111,10 @@ class EfficientNet3DUNet(nn.Module):
         fused_expansion: expansion ratio of the fused blocks at half resolution.
         faithful: MBConv at half resolution as well, as the paper's name implies; slower, for comparison.
         drop: stochastic depth of the deepest block, rising linearly from 0.
+        norm: "instance" or "batch", see ``blocks.normalisation``.
+
+    Raises:
+        UsageError: another ``norm``.
     """
 
     stride = 16
@@ -120,11 +129,14 @@ class EfficientNet3DUNet(nn.Module):
         fused_expansion: int = 2,
         faithful: bool = False,
         drop: float = 0.1,
+        norm: str = "instance",
     ) -> None:
         super().__init__()
+        if norm not in NORMS:
+            raise UsageError(f"There is no normalisation {norm!r} in the network.", f"Give one of {', '.join(NORMS)}.")
         full, half = widths[0], widths[1]
-        self.full = ConvNormAct(in_channels, full)
-        self.stem = ConvNormAct(full, half, stride=2)
+        self.full = ConvNormAct(in_channels, full, norm=norm)
+        self.stem = ConvNormAct(full, half, stride=2, norm=norm)
         total = sum(depths)
         built = 0
         stages = []
@@ -141,6 +153,7 @@ class EfficientNet3DUNet(nn.Module):
                         expansion=fused_expansion if fused else expansion,
                         stride=2 if first else 1,
                         drop=drop * built / max(1, total - 1),
+                        norm=norm,
                     )
                 )
                 built += 1
@@ -148,9 +161,12 @@ class EfficientNet3DUNet(nn.Module):
         self.stages = nn.ModuleList(stages)
         self.decoders = nn.ModuleList(
             [
-                nn.Sequential(ConvNormAct(coarse + fine, fine, kernel=1), MBConv3d(fine, fine, expansion=expansion))
+                nn.Sequential(
+                    ConvNormAct(coarse + fine, fine, kernel=1, norm=norm),
+                    MBConv3d(fine, fine, expansion=expansion, norm=norm),
+                )
                 if fine_level >= 2 or faithful
-                else ConvNormAct(coarse + fine, fine)
+                else ConvNormAct(coarse + fine, fine, norm=norm)
                 for fine_level, fine, coarse in (
                     (3, widths[3], widths[4]),
                     (2, widths[2], widths[3]),
@@ -159,7 +175,7 @@ class EfficientNet3DUNet(nn.Module):
             ]
         )
         self.reduce = nn.Conv3d(half, full, 1, bias=False)
-        self.refine = ConvNormAct(full, full)
+        self.refine = ConvNormAct(full, full, norm=norm)
         self.logit = nn.Conv3d(full, 1, 1)
         _initialise(self)
 
