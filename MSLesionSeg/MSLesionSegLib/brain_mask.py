@@ -68,7 +68,7 @@ def find_brain(
     mask = read_off(flair)
     if mask is None:
         mask = _find_in_head(flair, bundle, progress)
-    check_brain_volume(mask, "the FLAIR")
+    check_brain_volume(mask, "for the FLAIR")
     return mask
 
 

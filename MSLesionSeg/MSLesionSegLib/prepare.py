@@ -134,7 +134,7 @@ def _register(study: Study, registered: bool, progress: Progress) -> tuple[dict[
 
 
 def _given_brain(mask: sitk.Image, flair: sitk.Image) -> sitk.Image:
-    check_brain_volume(mask, "the FLAIR")
+    check_brain_volume(mask, "for the FLAIR")
     on_flair = resample(sitk.Cast(mask != 0, sitk.sitkUInt8), flair, interpolator="nearest")
     volume = [np.count_nonzero(sitk.GetArrayViewFromImage(i)) * np.prod(i.GetSpacing()) for i in (mask, on_flair)]
     values, inside = sitk.GetArrayViewFromImage(flair), sitk.GetArrayViewFromImage(on_flair) > 0

@@ -23,7 +23,7 @@ from .prepare import PreparedStudy, prepare
 from .provenance import build_provenance
 from .results import ResultFolder
 from .runtime import choose_runtime, load_network
-from .study import CONTRASTS, SeriesSource, Study, read_study
+from .study import CONTRASTS, SeriesSource, Study, check_brain_volume, read_study
 
 if TYPE_CHECKING:
     from .bundle import Bundle
@@ -189,7 +189,9 @@ def _read(request: SegmentRequest) -> tuple[Study, sitk.Image | None, SeriesSour
     )
     if request.brain_mask is None:
         return study, None, None
-    return study, read_image(request.brain_mask), SeriesSource(request.brain_mask, input_sha256(request.brain_mask))
+    mask = read_image(request.brain_mask)
+    check_brain_volume(mask, request.brain_mask)
+    return study, mask, SeriesSource(request.brain_mask, input_sha256(request.brain_mask))
 
 
 def _find_brain(flair: sitk.Image, models: dict[str, dict[str, str]], progress: Progress) -> sitk.Image:

@@ -126,12 +126,12 @@ def check_plausible(image: sitk.Image, path: str | Path, contrast: str = "FLAIR"
     _check_intensities(image, name)
 
 
-def check_brain_volume(mask: sitk.Image, path: str | Path) -> float:
+def check_brain_volume(mask: sitk.Image, which: str | Path) -> float:
     """Volume of a brain mask in mL, checked to be a brain's.
 
     Args:
         mask: 3D mask, brain where not 0 (mm).
-        path: the image it belongs to, or the mask's own file, for the message.
+        which: "for the FLAIR", or the mask's own file, for the message.
 
     Raises:
         StudyError: the volume is outside ``BRAIN_ML``.
@@ -141,7 +141,7 @@ def check_brain_volume(mask: sitk.Image, path: str | Path) -> float:
     low, high = BRAIN_ML
     if not low <= volume_ml <= high:
         raise StudyError(
-            f"The brain mask for {path} holds {volume_ml:.0f} mL, and a brain has {low:g} to {high:g} mL.",
+            f"The brain mask {which} holds {volume_ml:.0f} mL, and a brain has {low:g} to {high:g} mL.",
             "Check that this is an MR of a whole head, or give a brain mask of your own with --brain-mask.",
         )
     return volume_ml

@@ -72,9 +72,9 @@ def window_length(length: int, patch: int, overlap: float) -> int:
     """Length of the windows along one axis: the trained patch, or a little more where that saves work.
 
     The work is the number of windows times their size, a product over the axes, so each axis is chosen by itself.
-    Longer windows see more context and have fewer seams, but instance normalisation and squeeze-and-excitation take their
-    statistics from the window, so the length stays within 1.25 times the trained one; never shorter, since the smallest
-    windows would have the least certain statistics. Of equal work the shorter window is taken.
+    Longer windows see more context and have fewer seams, but instance normalisation and squeeze-and-excitation take
+    their statistics from the window, so the length stays within 1.25 times the trained one; never shorter, since the
+    smallest windows would have the least certain statistics. Of equal work the shorter window is taken.
 
     Args:
         length: voxels to cover.

@@ -114,10 +114,10 @@ def test_brain_volume(voxels, fine):
     image = sitk.GetImageFromArray(mask)
     image.SetSpacing((10, 10, 10))  # a voxel is 1 mL
     if fine:
-        assert check_brain_volume(image, "f.nii.gz") == pytest.approx(voxels)
+        assert check_brain_volume(image, "for f.nii.gz") == pytest.approx(voxels)
         return
     with pytest.raises(StudyError, match=rf"brain mask for f\.nii\.gz holds {voxels} mL"):
-        check_brain_volume(image, "f.nii.gz")
+        check_brain_volume(image, "for f.nii.gz")
 
 
 def test_real_studies_are_accepted(data_dir):
