@@ -1,27 +1,36 @@
-"""``python -m Testing.benchmarks [NAME ...]``: measured times, one row a measurement, as a Markdown table.
+"""``python -m Testing.benchmarks [NAME ...]``: measure, print a table, and keep the rows in ``results.json``.
 
-Run it on an otherwise idle machine. Without a name every row is measured.
+Run it on an otherwise idle machine. Without a name every row but ``inference_gpu`` is measured.
 """
 
 import sys
 from collections.abc import Callable
 
-from .segment_phantom import segment_phantom
+from .command import segment_large, segment_phantom, segment_raw
+from .inference import inference_cpu, inference_gpu
+from .rows import Row, store
 
-#: Name -> measurement, which gives (what was measured, seconds) pairs.
-BENCHMARKS: dict[str, Callable[[], list[tuple[str, float]]]] = {"segment-phantom": segment_phantom}
+BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
+    function.__name__: function
+    for function in (inference_cpu, segment_raw, segment_phantom, segment_large, inference_gpu)
+}
 
 
 def main(names: list[str]) -> int:
-    """Measure and print; returns the exit code."""
+    """Measure, print and store; returns the exit code."""
     unknown = [name for name in names if name not in BENCHMARKS]
     if unknown:
         print(f"There is no benchmark {unknown[0]!r}; known: {', '.join(BENCHMARKS)}.", file=sys.stderr)
         return 2
-    print("| benchmark | what | seconds |\n| --- | --- | --- |")
-    for name in names or BENCHMARKS:
-        for what, seconds in BENCHMARKS[name]():
-            print(f"| {name} | {what} | {seconds:.1f} |", flush=True)
+    print("| benchmark | what | ours | peer | ratio | details |\n| --- | --- | --- | --- | --- | --- |")
+    for name in names or [name for name in BENCHMARKS if name != "inference_gpu"]:
+        rows = BENCHMARKS[name]()
+        for row in rows:
+            value = row.as_json()
+            peer = "" if row.peer is None else f"{row.peer} {row.unit}"
+            cells = (name, row.what, f"{row.ours} {row.unit}", peer, value["ratio"] or "", row.details)
+            print(f"| {' | '.join(map(str, cells))} |", flush=True)
+        store(rows)
     return 0
 
 
