@@ -51,9 +51,9 @@ _LIMITS = """
 ## Limits
 
 - Images of one hospital; lesions of the spinal cord, the optic nerve and the cortex were not annotated.
-- **Trained on one real brain, the network does not yet carry over well to another** (the rows above): it marks bright
-  cortex of a brain with little load and misses the hazy rims of large lesions in one with much. The released weights
-  saw two real brains; how they do on a third is not known from here. Look at every mask.
+- In the rows above one real brain was trained on. In a brain with little load such a network still marks bright cortex
+  and tissue around the ventricles; in one with much it misses small faint lesions. The released weights saw two real
+  brains; how they do on a third is not known from here. Look at every mask.
 - Other bright lesions (vascular, tumour, after stroke) are not told apart from those of multiple sclerosis.
 - SHA256SUMS catches damage, not malice.
 """

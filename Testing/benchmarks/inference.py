@@ -1,4 +1,4 @@
-"""The network stage on a brain of 182 x 218 x 182 voxels, beside MONAI's sliding window with nnU-Net's usual network."""
+"""The network stage on a brain of 182 x 218 x 182 voxels, beside MONAI's sliding window with a DynUNet."""
 
 import time
 from typing import Any

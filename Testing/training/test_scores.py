@@ -29,10 +29,13 @@ def test_specks_under_3_mm3_are_no_lesions():
     assert (result.dice, result.volume_ml) == (1.0, 0.0)
 
 
-def test_the_threshold_with_the_best_mean_of_dice_and_f1_is_chosen():
+def test_the_threshold_with_the_best_sum_of_dice_and_f1_is_chosen_and_little_loads_count_by_f1_alone():
     rows = [
-        {"contrasts": "FLAIR+T1w+T2w", "flip": False, "threshold": t, "dice": d, "lesion_f1": f}
+        {"contrasts": "FLAIR+T1w+T2w", "flip": False, "threshold": t, "dice": d, "lesion_f1": f, "truth_ml": 20.0}
         for t, d, f in ((0.4, 0.8, 0.3), (0.5, 0.78, 0.5), (0.6, 0.7, 0.55), (0.4, 0.5, 0.4), (0.5, 0.5, 0.4))
     ]
-    rows.append({"contrasts": "FLAIR", "flip": False, "threshold": 0.9, "dice": 1.0, "lesion_f1": 1.0})
+    rows.append({**rows[0], "contrasts": "FLAIR", "threshold": 0.9, "dice": 1.0, "lesion_f1": 1.0})
     assert choose_threshold(rows, flip=False) == 0.5
+    little = {**rows[0], "threshold": 0.6, "dice": 0.9, "lesion_f1": 0.5, "truth_ml": 1.3}
+    assert choose_threshold([*rows, little], flip=False) == 0.5
+    assert choose_threshold([*rows, {**little, "truth_ml": 10.0}, little], flip=False) == 0.6
