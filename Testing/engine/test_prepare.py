@@ -1,5 +1,6 @@
 """Preparation: one path for stripped and raw studies, with the user's own steps put in where there are any."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,42 @@ def test_the_brain_is_looked_for_on_the_flair(raw, brain):
     prepared = prepare(Study(raw.flair), find_brain=find)
     assert asked == [raw.flair]
     assert prepared.brain_on_flair is brain
+
+
+class Listener(SilentProgress):
+    """Keeps the warnings."""
+
+    def __init__(self):
+        super().__init__()
+        self.warnings = []
+
+    def warn(self, message):
+        self.warnings.append(message)
+
+
+def test_a_series_of_another_patient_is_told_with_a_warning_and_in_the_notes(data_dir):
+    stems = {"FLAIR": "sub-12/ses-1/anat/sub-12_ses-1_FLAIR", "T1w": "sub-19/ses-2/anat/sub-19_ses-2_T1w"}
+    paths = {name: data_dir / "longitudinal" / f"{stem}.nii.gz" for name, stem in stems.items()}
+    study = Study(*map(read, paths.values()), sources={name: SeriesSource(path, "") for name, path in paths.items()})
+    grid = Grid.of(study.flair)
+    places = np.indices(study.flair.GetSize()[::-1])[::-1].reshape(3, -1).T @ grid.steps.T + grid.origin
+    ball = np.linalg.norm(places - grid.centre, axis=1).reshape(study.flair.GetSize()[::-1]) < 65
+    mask = sitk.GetImageFromArray(ball.astype(np.uint8))
+    mask.CopyInformation(study.flair)
+    listener = Listener()
+    notes = prepare(study, brain_mask=mask, progress=listener).notes
+    assert len(listener.warnings) == 1 and listener.warnings[0] in notes
+    assert re.fullmatch(
+        r"The T1w fits the FLAIR poorly even after registration \(mutual information 0\.2\d nats\); "
+        r"check that both are of one patient and one examination\.",
+        listener.warnings[0],
+    )
+
+
+def test_series_of_one_head_raise_no_doubt(raw, brain):
+    listener = Listener()
+    prepare(raw, brain_mask=brain, progress=listener)
+    assert listener.warnings == []
 
 
 def test_cancelling_while_series_are_registered_stops(raw, brain):

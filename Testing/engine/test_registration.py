@@ -12,6 +12,7 @@ import SimpleITK as sitk
 
 import MSLesionSegLib
 from MSLesionSegLib.grid import Grid, model_grid, resample
+from MSLesionSegLib.prepare import DOUBTFUL_FIT
 from MSLesionSegLib.registration import register_rigid
 
 ENGINE = Path(MSLesionSegLib.__file__).resolve().parent.parent
@@ -145,3 +146,18 @@ def test_raw_series_land_on_the_flair(data_dir, patient, date, name):
     reference = sitk.ReadTransform(str(transforms / f"{key}_from-{name}_to-FLAIR.txt"))
     found = register_rigid(flair, series)
     assert distance(found.transform, reference, points_inside(brain)) < 0.8
+
+
+@pytest.mark.parametrize(
+    ("series", "doubtful"),
+    [
+        ("sub-12/ses-1/anat/sub-12_ses-1_T1w", False),
+        ("sub-12/ses-1/anat/sub-12_ses-1_T2w", False),
+        ("sub-19/ses-2/anat/sub-19_ses-2_T1w", True),
+        ("sub-03/ses-1/anat/sub-03_ses-1_T2w", True),
+    ],
+)
+def test_the_fit_tells_a_series_of_another_patient(data_dir, series, doubtful):
+    folder = data_dir / "longitudinal"
+    flair = read(folder / "sub-12/ses-1/anat/sub-12_ses-1_FLAIR.nii.gz")
+    assert (register_rigid(flair, read(folder / f"{series}.nii.gz")).metric < DOUBTFUL_FIT) == doubtful
