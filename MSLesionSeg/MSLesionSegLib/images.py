@@ -114,12 +114,23 @@ def read_source(source: ImageSource) -> sitk.Image:
         image = read_series(source.series, source.path)
     else:
         image = _read_file(source.path, source.format)
-    for key in image.GetMetaDataKeys():
-        image.EraseMetaData(key)  # may name the patient
+    image = _without_metadata(image)
     _check_direction(image, source.path)
     voxels = sitk.GetArrayViewFromImage(image)
     if not (np.isfinite(voxels.min()) and np.isfinite(voxels.max())):
         raise nifti_check.not_finite(source.path)
+    return image
+
+
+def _without_metadata(image: sitk.Image) -> sitk.Image:
+    """The image without the texts of its header, which may name the patient."""
+    try:
+        for key in image.GetMetaDataKeys():
+            image.EraseMetaData(key)
+    except TypeError:  # SimpleITK cannot name a key that is not UTF-8
+        bare = sitk.GetImageFromArray(sitk.GetArrayViewFromImage(image))
+        bare.CopyInformation(image)
+        return bare
     return image
 
 

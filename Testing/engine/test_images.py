@@ -153,6 +153,16 @@ def test_no_header_text_travels_on(tmp_path):
     assert read_image(write_dicom(tmp_path / "d", head())).GetMetaDataKeys() == ()
 
 
+def test_header_text_that_is_not_utf8_is_dropped_as_well(tmp_path):
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / "a.mha"))
+    content = (tmp_path / "a.mha").read_bytes()
+    (tmp_path / "a.mha").write_bytes(content.replace(b"CenterOfRotation", b"CenterOf\xffotatio", 1))
+    image = read_image(tmp_path / "a.mha")
+    assert image.GetMetaDataKeys() == ()
+    assert image.GetSpacing() == (4.0, 4.5, 6.6)
+    assert np.array_equal(sitk.GetArrayViewFromImage(image), head())
+
+
 def test_missing_unknown_and_empty(tmp_path):
     assert "does not exist" in refusal(tmp_path / "nothing.nii.gz").message
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff" + bytes(1000))
