@@ -11,8 +11,8 @@ _HEAD = """# {name} {version}
 Finds white-matter lesions of multiple sclerosis on FLAIR, with T1w and T2w where given. **For research use only, not
 for diagnosis.**
 
-- Network: {type}, widths {widths}, depths {depths}, {millions:.2f} million weights; after Almaaz & Dardouri, J. Imaging
-  2025, 11(10), 361.
+- Network: {type}, widths {widths}, depths {depths}, {millions:.2f} million weights; after Almaaz & Dardouri,
+  J. Imaging 2025, 11(10), 361. `network.onnx` is the same network for faster runtimes.
 - Input: {spacing:g} mm, normalisation `{normalisation}`, windows of {window} voxels a side; FLAIR alone, +T1w, +T2w or
   all three.
 - Default threshold {threshold:g}, smallest lesion {min_mm3:g} mm3, 26-connected.
