@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from .errors import Cancelled, DependencyError, MSLesionSegError, ResourceError, UsageError
+from .errors import Cancelled, DependencyError, MSLesionSegError, ResourceError, StudyError, UsageError
 from .protocol import Progress, cancel_on_signals, claim_stdout, make_progress
 
 PROGRAM = "mslesionseg"
@@ -80,12 +80,15 @@ def user_error(exception: BaseException) -> MSLesionSegError | None:
         sentence = exception.format_message().replace("Value error, ", "").rstrip(".")
         return UsageError(f"{sentence}.", f"'{path} --help' lists what can be given.")
     text = str(exception).lower()
-    if isinstance(exception, MemoryError) or any(words in text for words in OUT_OF_MEMORY_WORDS):
+    no_memory = isinstance(exception, OSError) and exception.errno == errno.ENOMEM
+    if no_memory or isinstance(exception, MemoryError) or any(words in text for words in OUT_OF_MEMORY_WORDS):
         return ResourceError("There is not enough memory for this study.", "Close other programs and try again.")
     if isinstance(exception, OSError) and exception.errno in DISK_FULL:
         return ResourceError(
             f"The disk is full (writing {exception.filename or 'a file'}).", "Make room, or choose another folder."
         )
+    if isinstance(exception, PermissionError) and exception.filename:
+        return StudyError(f"{exception.filename} may not be read.", "Check its permissions and those of its folder.")
     if isinstance(exception, ImportError) and exception.name and not exception.name.startswith("MSLesionSeg"):
         package = exception.name.partition(".")[0]
         reason = "is not installed" if isinstance(exception, ModuleNotFoundError) else f"cannot be loaded ({exception})"

@@ -63,14 +63,8 @@ class ResultFolder:
         self._seen: dict[str, tuple[int, int]] = {}  # name -> size, time of change
 
     def __enter__(self) -> "ResultFolder":
-        if os.path.ismount(self.path):
-            raise OutputError(
-                f"{self.path} is a disk or a mounted folder and cannot be replaced as a whole.",
-                f"Name a folder inside it, such as {self.path / 'result'}.",
-            )
-        if self.path.exists() and not self.path.is_dir():
-            raise OutputError(f"{self.path} is a file, not a folder.", _NEW_FOLDER)
         try:
+            self._check_place()
             self._make_parents()
             self._lock.acquire(self.path)
             self._clear_leftovers()
@@ -131,6 +125,15 @@ class ResultFolder:
 
     def _beside(self, ending: str) -> Path:
         return self.path.parent / f".{self.path.name}.{ending}"
+
+    def _check_place(self) -> None:
+        if os.path.ismount(self.path):
+            raise OutputError(
+                f"{self.path} is a disk or a mounted folder and cannot be replaced as a whole.",
+                f"Name a folder inside it, such as {self.path / 'result'}.",
+            )
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"{self.path} is a file, not a folder.", _NEW_FOLDER)
 
     def _make_parents(self) -> None:
         missing = [parent for parent in self.path.parents if not parent.exists()]
