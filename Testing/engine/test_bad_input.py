@@ -689,7 +689,7 @@ MISTAKES = [
         "model with a stranger's sums",
         copied_model(lambda m: (m / SUMS).write_text("0" * 64 + "  model.json\n")),
         4,
-        "The model FOLDER/model cannot be used: MODEL_CARD.md is not listed in SHA256SUMS (and 2 more).",
+        "The model FOLDER/model cannot be used: MODEL_CARD.md is not listed in SHA256SUMS (and 3 more).",
         "Fetch or export the model again.",
     ),
     Mistake(
