@@ -143,7 +143,12 @@ def unpack_zip(path: Path) -> tuple[Path, Path]:
             members = _checked_members(path, archive)
             _extract(archive, members, temporary)
         return temporary, _bundle_root(temporary)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        EOFError,
+        RuntimeError,
+    ) as error:  # the last: unknown method
         shutil.rmtree(temporary, ignore_errors=True)
         raise ModelError(f"The model {path} is not a readable zip file: {error}.", FETCH_AGAIN) from error
     except OSError as error:

@@ -20,6 +20,7 @@ from MSLesionSegLib.itk_quiet import itk_quiet
 
 LESION_CODE = "SCT^52988006"
 """SNOMED CT "Lesion", as it stands in a segment's terminology entry."""
+_SAVE_AGAIN = "Save the segmentation again."
 WHOLE_VOXEL = 0.01
 """A mask's voxels may lie this part of a voxel off those of the FLAIR."""
 
@@ -58,12 +59,18 @@ def read_mask(path: Path, flair: Grid, *, segments: Sequence[str] = ()) -> np.nd
             than 0 and 1, or lacks a segment that was named.
     """
     image = _read(path)
-    found = list_segments(image)
+    try:
+        found = list_segments(image)
+    except ValueError as error:
+        raise StudyError(f"The header of {path} describes its segments wrongly: {error}.", _SAVE_AGAIN) from error
     if image.GetNumberOfPixels() == 1:
         return np.zeros(flair.shape, bool)
     voxels = sitk.GetArrayFromImage(image)
     if found or path.name.endswith(".seg.nrrd"):
-        marked = _marked(voxels, _chosen(path, found, segments))
+        chosen = _chosen(path, found, segments)
+        if any(not 0 <= segment.layer < image.GetNumberOfComponentsPerPixel() for segment in chosen):
+            raise StudyError(f"The header of {path} names layers that it does not hold.", _SAVE_AGAIN)
+        marked = _marked(voxels, chosen)
     else:
         marked = _zero_or_one(path, voxels)
     return _on_flair(path, marked, Grid.of(image), flair)

@@ -97,6 +97,17 @@ def test_the_single_voxel_of_an_empty_segmentation_is_a_healthy_case(tmp_path):
     assert read(path).shape == (16, 30, 24) and not read(path).any()
 
 
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [({"LabelValue": "one"}, "describes its segments wrongly"), ({"Layer": "3"}, "names layers that it does not hold")],
+)
+def test_a_header_that_contradicts_itself_is_refused(tmp_path, fields, told):
+    path = segmentation(tmp_path / "m.seg.nrrd", image_of(mask()), {"Name": "lesion", **fields})
+    with pytest.raises(StudyError, match=told) as caught:
+        read(path)
+    assert str(path) in caught.value.message
+
+
 def test_what_is_no_mask_of_this_flair_is_refused(tmp_path):
     other = image_of(mask())
     other.SetSpacing((1.1, 0.9, 3.1))
