@@ -19,7 +19,7 @@ from . import nifti_check
 from .dicom_series import MIN_SLICES, DicomSeries, group_into_series, is_dicom, list_dicom_series, read_series
 from .errors import ResourceError, StudyError
 from .itk_quiet import itk_quiet
-from .text_headers import check_packed_metaimage, detached_file
+from .text_headers import check_metaimage_axes, check_packed_metaimage, detached_file
 
 __all__ = ["DicomSeries", "ImageSource", "input_sha256", "list_dicom_series", "locate", "read_image", "read_source"]
 
@@ -221,6 +221,8 @@ def _series_of_file(path: Path) -> DicomSeries:
 
 def _read_file(path: Path, kind: str) -> sitk.Image:
     header = nifti_check.read_header(path) if kind == "NIfTI" else None
+    if kind == "MetaImage":
+        check_metaimage_axes(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(os.fspath(path))
     reader.SetImageIO(ITK_READER[kind])

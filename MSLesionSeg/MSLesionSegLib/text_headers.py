@@ -1,8 +1,10 @@
 """NRRD and MetaImage headers that are plain text: where the voxels lie, and whether a packed MetaImage is whole.
 
-ITK reads a damaged packed MetaImage as garbage without an error, and names no file when detached voxels are missing.
+ITK reads a damaged packed MetaImage as garbage without an error, names no file when detached voxels are missing, and
+ends the process at a MetaImage of -1 or of more than a hundred axes.
 """
 
+import re
 import zlib
 from pathlib import Path
 
@@ -34,6 +36,19 @@ def detached_file(path: Path) -> Path | None:
             "Put both files into one folder, or save the series as one .nrrd, .mha or .nii.gz file.",
         )
     return data
+
+
+def check_metaimage_axes(path: Path) -> None:
+    """Look at the number of axes of a .mha or .mhd before ITK does.
+
+    Raises:
+        StudyError: it is not 1 to 9.
+    """
+    with open(path, "rb") as stream:
+        header = stream.read(HEADER_BYTES).partition(b"ElementDataFile")[0]
+    for value in re.findall(rb"NDims\s*[=:]([^\r\n]*)", header):
+        if not re.fullmatch(rb"\s*[1-9]\s*", value):
+            raise StudyError(f"{path} is damaged: its header gives an impossible number of axes.", DAMAGED_HINT)
 
 
 def check_packed_metaimage(path: Path) -> None:

@@ -96,8 +96,9 @@ def altered(chance: np.random.Generator, content: bytes) -> bytes:
 
 
 @contextlib.contextmanager
-def written(kind: str, files: list[bytes]) -> Iterator[Path]:
-    folder = Path(tempfile.mkdtemp(prefix="mslesionseg-fuzz-"))
+def written(kind: str, files: list[bytes], seed: int) -> Iterator[Path]:
+    """The files on disk; their folder, which names the seed, stays where reading them ends the whole process."""
+    folder = Path(tempfile.mkdtemp(prefix=f"mslesionseg-fuzz-{seed}-"))
     try:
         if kind == "dicom":
             for index, content in enumerate(files):
@@ -121,7 +122,7 @@ def test_any_header_is_read_or_refused_with_a_sentence(seeds):
         files = list(seeds[kind])
         which = int(chance.integers(len(files)))
         files[which] = altered(chance, files[which])
-        with written(kind, files) as path:
+        with written(kind, files, seed) as path:
             try:
                 study = read_study(path)
             except MSLesionSegError as error:

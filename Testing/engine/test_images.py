@@ -259,6 +259,15 @@ def test_other_than_3d_scalar(tmp_path):
     assert "vectors" in refusal(tmp_path / "vector.nrrd").message
 
 
+@pytest.mark.parametrize("axes", ["-1", "0", "101", "99999999999999999999", "none", "3\nNDims: 1000"])
+def test_a_metaimage_of_impossible_axes_is_refused_before_it_ends_the_process(tmp_path, axes):
+    sitk.WriteImage(oblique_image(head()), str(tmp_path / "a.mha"))
+    text = (tmp_path / "a.mha").read_bytes().replace(b"NDims = 3", f"NDims = {axes}".encode())
+    (tmp_path / "a.mha").write_bytes(text)
+    message = refusal(tmp_path / "a.mha").message
+    assert message.endswith("a.mha is damaged: its header gives an impossible number of axes.")
+
+
 @pytest.mark.parametrize("step", [0.0, -4.0, np.nan])
 def test_spacing_that_is_not_positive(tmp_path, step):
     picture = nib.Nifti1Image(head().T, np.diag([4, 4, 6, 1]))
