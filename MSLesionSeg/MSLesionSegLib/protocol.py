@@ -43,12 +43,14 @@ class Progress:
     Attributes:
         fraction: overall fraction done, 0 to 1.
         cancelled: set from a signal handler or another thread; the next ``check`` raises.
+        outlives_reader: whether the run goes on when nobody reads its lines any more.
     """
 
     def __init__(self, stages: Mapping[str, float] = SEGMENT_STAGES) -> None:
         self._shown: tuple[str, str, float] | None = None
         self.fraction = 0.0
         self.cancelled = False
+        self.outlives_reader = False
         self.plan(stages)
 
     def plan(self, stages: Mapping[str, float]) -> None:
@@ -207,8 +209,8 @@ class JsonProgress(Progress):
         try:
             self._stream.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
             self._stream.flush()
-        except OSError:  # the reader is gone: nobody waits for the result any more
-            self.cancelled = True
+        except OSError:  # the reader is gone
+            self.cancelled = self.cancelled or not self.outlives_reader
 
 
 def make_progress(kind: str, stages: Mapping[str, float] = SEGMENT_STAGES, stream: TextIO | None = None) -> Progress:

@@ -1,4 +1,4 @@
-"""Brains to paint lesions into: real prepared studies, and tissue maps from which images are synthesised."""
+"""Brains to paint lesions into, and the lesions to paint."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .brain_place import BrainBox, brain_box
+from .case_index import CaseIndex, index_case
 from .lesion_index import LesionIndex, index_lesions
 
-BRIGHT_FLAIR = 1.2
-"""Normalised FLAIR intensity above which a voxel without a lesion counts as a hard negative."""
-MOST_HARD_NEGATIVES = 20000
+ALL_CONTRASTS = (True, True, True)
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,14 @@ class Canvas:
     """One brain on the model grid.
 
     Attributes:
-        name: for messages.
-        channels: float32 (3, z, y, x): normalised FLAIR, T1w, T2w of a real study; None for a tissue map.
+        name: of the case, for messages.
+        channels: float16 or float32 (3, z, y, x): normalised FLAIR, T1w, T2w of a real study; None for a tissue map.
         tissue: uint8 (3, z, y, x): shares of CSF, grey and white matter in 255ths; None for a real study.
-        brain: float32 (1, z, y, x), 0 or 1.
-        lesion: float32 (1, z, y, x), 0 or 1: the annotated lesions.
-        lesions: index of the annotated lesions.
-        common_space: whether voxel (z, y, x) is the same place as in the pool of masks, so that those can be painted.
-        brain_voxels: int32 (n, 3), a fixed sample of places in the brain.
-        bright_voxels: int32 (n, 3), bright on FLAIR and no lesion; empty for a tissue map.
+        brain: uint8 (1, z, y, x), 0 or 1.
+        lesion: uint8 (1, z, y, x), 0 or 1: the annotated lesions.
+        present: whether there is a FLAIR, T1w, T2w; a contrast that is missing is all 0.
+        index: places to draw from.
+        box: where the brain lies.
     """
 
     name: str
@@ -36,62 +35,76 @@ class Canvas:
     tissue: Tensor | None
     brain: Tensor
     lesion: Tensor
+    present: tuple[bool, bool, bool]
+    index: CaseIndex
+    box: BrainBox
+
+
+@dataclass(frozen=True)
+class ShapeMask:
+    """Annotated lesions of one patient, whose shapes and places are painted into other brains.
+
+    Attributes:
+        lesion: uint8 (1, z, y, x), 0 or 1.
+        lesions: index of them, at least one.
+        box: where the patient's brain lies on that grid.
+    """
+
+    lesion: Tensor
     lesions: LesionIndex
-    common_space: bool
-    brain_voxels: np.ndarray
-    bright_voxels: np.ndarray
+    box: BrainBox
 
 
-def real_canvas(name: str, channels: np.ndarray, brain: np.ndarray, lesion: np.ndarray) -> Canvas:
+def real_canvas(
+    name: str,
+    channels: np.ndarray,
+    brain: np.ndarray,
+    lesion: np.ndarray,
+    present: tuple[bool, bool, bool] = ALL_CONTRASTS,
+    index: CaseIndex | None = None,
+) -> Canvas:
     """A canvas from a prepared and annotated study.
 
     Args:
         name: for messages.
-        channels: (3, z, y, x) float32 as ``MSLesionSegLib.prepare`` leaves them.
-        brain: (z, y, x) bool.
-        lesion: (z, y, x) bool.
+        channels: (3, z, y, x) float16 or float32 as ``MSLesionSegLib.prepare`` leaves them; not copied.
+        brain: (z, y, x) bool or uint8.
+        lesion: (z, y, x) bool or uint8.
+        present: whether there is a FLAIR, T1w, T2w.
+        index: the case's index, if it was made before.
     """
-    bright = (channels[0] > BRIGHT_FLAIR) & brain & ~lesion
-    return Canvas(
-        name,
-        torch.from_numpy(np.ascontiguousarray(channels, dtype=np.float32)),
-        None,
-        _as_volume(brain),
-        _as_volume(lesion),
-        index_lesions(lesion),
-        True,
-        _some_voxels(brain),
-        _some_voxels(bright),
-    )
+    index = index or index_case(channels[0], brain > 0, lesion > 0)
+    volume = torch.from_numpy(channels)
+    return Canvas(name, volume, None, _volume(brain), _volume(lesion), present, index, brain_box(brain > 0))
 
 
-def tissue_canvas(name: str, tissue: np.ndarray, brain: np.ndarray, lesion: np.ndarray) -> Canvas:
+def tissue_canvas(
+    name: str, tissue: np.ndarray, brain: np.ndarray, lesion: np.ndarray, index: CaseIndex | None = None
+) -> Canvas:
     """A canvas from a tissue map.
 
     Args:
         name: for messages.
-        tissue: (3, z, y, x) uint8, shares of CSF, grey matter and white matter in 255ths.
-        brain: (z, y, x) bool.
-        lesion: (z, y, x) bool.
+        tissue: (3, z, y, x) uint8, shares of CSF, grey matter and white matter in 255ths; not copied.
+        brain: (z, y, x) bool or uint8.
+        lesion: (z, y, x) bool or uint8.
+        index: the case's index, if it was made before.
     """
-    return Canvas(
-        name,
-        None,
-        torch.from_numpy(np.ascontiguousarray(tissue)),
-        _as_volume(brain),
-        _as_volume(lesion),
-        index_lesions(lesion),
-        False,
-        _some_voxels(brain),
-        np.zeros((0, 3), np.int32),
-    )
+    index = index or index_case(None, brain > 0, lesion > 0)
+    volume = torch.from_numpy(tissue)
+    return Canvas(name, None, volume, _volume(brain), _volume(lesion), ALL_CONTRASTS, index, brain_box(brain > 0))
 
 
-def _as_volume(mask: np.ndarray) -> Tensor:
-    return torch.from_numpy(mask.astype(np.float32))[None]
+def shape_mask(lesion: np.ndarray, box: BrainBox) -> ShapeMask | None:
+    """The shapes of a mask (z, y, x) bool or uint8 in a brain that fills a box; None where it holds no lesion."""
+    lesions = index_lesions(lesion > 0)
+    return ShapeMask(_volume(lesion), lesions, box) if len(lesions) else None
 
 
-def _some_voxels(mask: np.ndarray) -> np.ndarray:
-    """At most MOST_HARD_NEGATIVES places of a mask, at even steps; int32 (n, 3)."""
-    found = np.argwhere(mask).astype(np.int32)
-    return found[:: max(1, len(found) // MOST_HARD_NEGATIVES)]
+def shapes_of(canvas: Canvas) -> ShapeMask | None:
+    """The annotated lesions of a canvas as shapes for others; None where it has none."""
+    return ShapeMask(canvas.lesion, canvas.index.lesions, canvas.box) if len(canvas.index.lesions) else None
+
+
+def _volume(mask: np.ndarray) -> Tensor:
+    return torch.from_numpy(mask.view(np.uint8) if mask.dtype == bool else mask)[None]

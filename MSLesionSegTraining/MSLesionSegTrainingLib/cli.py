@@ -6,7 +6,9 @@ from MSLesionSegLib.cli import build_app as build_engine_app
 
 from .brain_command import brain_train
 from .cases_command import cases
-from .train_command import release, train
+from .example_command import example
+from .release_command import release
+from .train_command import train
 
 
 def build_app() -> typer.Typer:
@@ -14,6 +16,12 @@ def build_app() -> typer.Typer:
     app = build_engine_app()
     app.command()(cases)
     app.command()(train)
-    app.command()(release)
+    app.command()(example)
+    _models(app).command()(release)
     app.command()(brain_train)
     return app
+
+
+def _models(app: typer.Typer) -> typer.Typer:
+    """The group ``models`` of the engine's application."""
+    return next(group.typer_instance for group in app.registered_groups if group.name == "models")

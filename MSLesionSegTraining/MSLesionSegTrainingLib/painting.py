@@ -50,13 +50,13 @@ class LesionLevels:
 
 
 def measure_levels(canvases: list[Canvas]) -> LesionLevels:
-    """Measure the annotated lesions of at least ten voxels in real canvases."""
+    """Measure the annotated lesions of at least ten voxels in real canvases that have all contrasts."""
     means, residuals = [], []
     for canvas in canvases:
-        if canvas.channels is None:
+        if canvas.channels is None or not all(canvas.present):
             continue
-        index = canvas.lesions
-        values = canvas.channels.numpy()[(slice(None), *index.voxels.T)]
+        index = canvas.index.lesions
+        values = canvas.channels.numpy()[(slice(None), *index.voxels.T)].astype(np.float32)
         for start, stop in zip(index.starts[:-1], index.starts[1:], strict=True):
             if stop - start >= MIN_MEASURED_VOXELS:
                 inside = values[:, start:stop]

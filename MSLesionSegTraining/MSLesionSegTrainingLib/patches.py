@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,49 +12,29 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from .appearance import brighten_fluid, grey_matter_share, vary_appearance, vary_grey_matter
-from .canvases import Canvas
-from .lesion_index import LesionIndex
+from .brain_place import between, moved
+from .canvases import Canvas, ShapeMask
 from .painting import LesionLevels, grow, paint
+from .samplers import Sampler
 from .spatial import patch_places, read_places, smooth_field
 from .synthesis import synthesise_patch
 
 
 @dataclass(frozen=True)
-class MaskPool:
-    """Masks of other patients in the common space, whose shapes are painted.
-
-    Attributes:
-        masks: uint8 (1, z, y, x) each.
-        lesions: index of each.
-    """
-
-    masks: list[Tensor]
-    lesions: list[LesionIndex]
-
-
-@dataclass(frozen=True)
 class PatchRecipe:
-    """What share of the patches is what.
+    """What the patches show, as shares of them.
 
     Attributes:
         patch: edge in voxels.
-        lesion: share centred near a lesion drawn from the index.
-        hard: share centred on a bright voxel that is no lesion.
-        size_exponent: of the draw by lesion, see ``LesionIndex.draw``.
-        jitter: largest shift of the centre from the drawn lesion voxel, in shares of the patch edge.
-        tissue: share of patches synthesised from tissue maps.
-        painted: share of real patches into which lesions are painted.
-        grey: share of patches with unevenly brightened grey matter.
+        tissue: share synthesised from tissue maps, where there are any.
+        painted: share of the real ones into which lesions of other patients are painted, where there are any.
+        grey: share with unevenly brightened grey matter.
         blobs: chance that a few ellipsoids are added to the painted shapes.
-        grown: share of patches whose painted shapes are grown, until neighbours run together.
-        plexus: share of patches with bright, unlabelled tissue in fluid, as choroid plexus and flow artefacts are.
+        grown: share whose painted shapes are grown, until neighbours run together.
+        plexus: share with bright, unlabelled tissue in fluid, as choroid plexus and flow artefacts are.
     """
 
     patch: int = 64
-    lesion: float = 0.6
-    hard: float = 0.2
-    size_exponent: float = 0.3
-    jitter: float = 0.3
     tissue: float = 0.3
     painted: float = 0.75
     grey: float = 0.6
@@ -67,21 +48,30 @@ class PatchDataset(Dataset):
 
     Args:
         canvases: brains to read and paint; at least one real.
-        pool: masks to paint.
+        shapes: lesions to paint into them.
         levels: lesion intensities to paint.
         recipe: the shares.
+        sampler: where the patches lie.
         seed: of the run; patch ``i`` depends on (seed, i) alone.
         length: number of patches of the run.
     """
 
     def __init__(
-        self, canvases: list[Canvas], pool: MaskPool, levels: LesionLevels, recipe: PatchRecipe, seed: int, length: int
+        self,
+        canvases: Sequence[Canvas],
+        shapes: Sequence[ShapeMask],
+        levels: LesionLevels,
+        recipe: PatchRecipe,
+        sampler: Sampler,
+        seed: int,
+        length: int,
     ) -> None:
         self.real = [c for c in canvases if c.channels is not None]
         self.tissue = [c for c in canvases if c.tissue is not None]
-        self.pool = pool
+        self.shapes = list(shapes)
         self.levels = levels
         self.recipe = recipe
+        self.sampler = sampler
         self.seed = seed
         self.length = length
 
@@ -92,13 +82,13 @@ class PatchDataset(Dataset):
         """Patch ``number``: channels (3, z, y, x) and lesions (1, z, y, x), float32."""
         rng = np.random.default_rng((self.seed, number))
         recipe = self.recipe
+        painted = None
         if self.tissue and rng.random() < recipe.tissue:
             canvas = self.tissue[rng.integers(len(self.tissue))]
-            source = None
         else:
             canvas = self.real[rng.integers(len(self.real))]
-            source = int(rng.integers(len(self.pool.masks))) if rng.random() < recipe.painted else None
-        painted = self.pool.lesions[source] if source is not None else canvas.lesions
+            if self.shapes and rng.random() < recipe.painted:
+                painted = self.shapes[rng.integers(len(self.shapes))]
         places = patch_places(rng, self._centre(rng, canvas, painted), recipe.patch)
         brain = (read_places(canvas.brain, places) > 0.5).float()
         if canvas.channels is None:
@@ -110,10 +100,7 @@ class PatchDataset(Dataset):
             channels = read_places(canvas.channels, places)
             known = (read_places(canvas.lesion, places)[0] > 0.5).float()
             grey = grey_matter_share(channels, known)
-            shapes = torch.zeros_like(known)
-            if source is not None:
-                moved = places + rng.uniform(0, 2.0) * smooth_field(rng, 3, recipe.patch, 4).permute(1, 2, 3, 0)
-                shapes = read_places(self.pool.masks[source], moved)[0]
+            shapes = torch.zeros_like(known) if painted is None else self._shapes(rng, canvas, painted, places)
         if rng.random() < recipe.grey:
             channels = vary_grey_matter(rng, channels, grey)
         if rng.random() < recipe.plexus:
@@ -125,17 +112,22 @@ class PatchDataset(Dataset):
         shapes = shapes * (1 - known)
         channels, drawn = paint(rng, channels, shapes, brain[0], self.levels)
         label = torch.maximum(known, drawn) * brain[0]
-        return vary_appearance(rng, channels, brain), label[None]
+        channels = vary_appearance(rng, channels, brain)
+        return channels * torch.tensor(canvas.present)[:, None, None, None], label[None]
 
-    def _centre(self, rng: np.random.Generator, canvas: Canvas, lesions: LesionIndex) -> np.ndarray:
-        recipe = self.recipe
-        chance = rng.random()
-        if chance < recipe.lesion and len(lesions):
-            reach = recipe.jitter * recipe.patch
-            return lesions.draw(rng, recipe.size_exponent) + rng.uniform(-reach, reach, 3)
-        if chance < recipe.lesion + recipe.hard and len(canvas.bright_voxels):
-            return canvas.bright_voxels[rng.integers(len(canvas.bright_voxels))] + rng.uniform(-16, 16, 3)
-        return canvas.brain_voxels[rng.integers(len(canvas.brain_voxels))].astype(float)
+    def _centre(self, rng: np.random.Generator, canvas: Canvas, painted: ShapeMask | None) -> np.ndarray:
+        """A centre (z, y, x) in the canvas; the lesions it may lie near are those that will be painted."""
+        if painted is None:
+            return self.sampler.draw(rng, canvas.index)
+        lesions = moved(painted.lesions, *between(painted.box, canvas.box))
+        return self.sampler.draw(rng, replace(canvas.index, lesions=lesions))
+
+    def _shapes(self, rng: np.random.Generator, canvas: Canvas, painted: ShapeMask, places: Tensor) -> Tensor:
+        """Shapes to paint at places of the canvas, (z, y, x) share of each voxel, a little out of place and shape."""
+        size = self.recipe.patch
+        moved = places + rng.uniform(0, 2.0) * smooth_field(rng, 3, size, 4).permute(1, 2, 3, 0)
+        scale, offset = (torch.from_numpy(v.astype(np.float32)) for v in between(canvas.box, painted.box))
+        return read_places(painted.lesion, moved * scale + offset)[0]
 
 
 def _blobs(rng: np.random.Generator, size: int) -> Tensor:

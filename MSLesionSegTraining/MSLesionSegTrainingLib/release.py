@@ -1,4 +1,4 @@
-"""From finished runs to a bundle: weights of one run, threshold and figures from those that left a patient out."""
+"""From a finished run to a model bundle: its weights, a threshold chosen on validation alone, a card with its figures."""
 
 from __future__ import annotations
 
@@ -13,35 +13,34 @@ from MSLesionSegLib.bundle_schema import ModelDescription, TrainingRecord
 from MSLesionSegLib.errors import UsageError
 from MSLesionSegLib.normalise import NORMALISATION
 
-from .case_hash import voxel_sha256
+from .case_loading import SPACING_MM
 from .model_card import lesion_model_card
 from .onnx_export import as_halves, export_onnx, half_precision
-from .open_ms_data import SPACING_MM, flair_image, labelled_patients
+from .run import DATA_FILE
+from .run_log import read_epochs
+from .samplers import make_sampler
 from .settings import TrainSettings
-from .train import load_average
+from .thresholds import best_threshold
+from .train import load_result
+from .validation import SCORES_FILE, fullest_rows
 
 MIN_LESION_MM3 = 3.0
-LOWEST_THRESHOLD, HIGHEST_THRESHOLD = 0.3, 0.7
-LEAST_LOAD_ML = 5.0
-LICENCE = "CC BY (data: Laboratory of Imaging Technologies, University of Ljubljana); weights under Apache-2.0"
-DATA = [
-    "open_ms_data, cross-sectional: Lesjak et al., Neuroinformatics 2017, doi 10.1007/s12021-017-9348-7, CC BY: "
-    "images and consensus masks of 2 patients, consensus masks of 27 others (shapes painted), tissue maps of 8"
-]
+MOST_SCORES = 256
 
 
-def release_bundle(run: Path, data: Path, out: Path, *, name: str, version: str, folds: list[Path]) -> Path:
+def release_bundle(
+    run: Path, out: Path, *, name: str, version: str, folds: list[Path], threshold: float | None = None
+) -> Path:
     """Write a lesion bundle.
 
-    The threshold is chosen by `choose_threshold`.
-
     Args:
-        run: a finished run; its averaged weights are released.
-        data: what it was trained on, for the hashes of its cases.
+        run: a run; the averaged weights of its best epoch are released.
         out: the bundle's folder; an earlier bundle there is replaced.
         name: of the model.
         version: of the model.
-        folds: runs with ``scores.json``, each on another left-out patient.
+        folds: runs of the same recipe, each of which left a patient out: they choose the threshold and fill the card.
+            Without any, the validation cases of the run itself do.
+        threshold: probability from which a voxel is lesion; None chooses it by `best_threshold`.
 
     Returns:
         The bundle's folder.
@@ -50,13 +49,13 @@ def release_bundle(run: Path, data: Path, out: Path, *, name: str, version: str,
         UsageError: a run lacks what is needed.
         OutputError: the bundle cannot be written.
     """
-    settings = _settings(run)
-    rows = [row for fold in folds for row in _scores(fold)]
-    threshold = choose_threshold(rows, flip=False)
-    kept = [row for row in rows if row["threshold"] == threshold]
-    network = half_precision(load_average(settings, run))
-    patients = [patient for patient in labelled_patients(data) if patient != settings.leave_out]
-    recipe = {**asdict(settings), "fold_steps": [_settings(fold).steps for fold in folds]}
+    settings = TrainSettings.load(run)
+    data = _read(run, DATA_FILE, "Give the --out of a `train` that began to train.")
+    rows = _scores(folds or [run], optional=threshold is not None)
+    if threshold is None:
+        threshold, _ = best_threshold(fullest_rows(rows))
+    network = half_precision(load_result(settings, run))
+    trained = [case["flair_sha256"] for case in data["cases"] if case["part"] == "train"]
     model = ModelDescription(
         format_version=1,
         kind="lesion",
@@ -71,43 +70,46 @@ def release_bundle(run: Path, data: Path, out: Path, *, name: str, version: str,
         patch=(settings.recipe.patch,) * 3,
         flip=False,
         training=TrainingRecord(
-            data=DATA,
-            licence=LICENCE,
-            case_hashes=[voxel_sha256(flair_image(data, patient)) for patient in patients],
-            recipe=recipe,
+            data=data["sources"],
+            licence=data["licence"],
+            case_hashes=sorted({*trained, *data["init_case_hashes"]}),
+            recipe=_recipe(settings, run, folds),
         ),
-        scores=kept,
+        scores=[row for row in rows if row["threshold"] == threshold][:MOST_SCORES],
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
     parameters = sum(value.numel() for value in network.parameters())
-    card = lesion_model_card(model, rows, parameters)
+    card = lesion_model_card(model, rows, parameters, folds=bool(folds))
     onnx = export_onnx(network, len(model.contrasts))
     return save_bundle(out, model, as_halves(network.state_dict()), card, onnx=onnx, overwrite=True)
 
 
-def choose_threshold(rows: list[dict[str, Any]], *, flip: bool) -> float:
-    """The threshold with the highest sum of Dice and lesion F1 over the left-out patients, all contrasts given.
-
-    The Dice of a patient with less than 5 mL of lesions swings with a few voxels and does not count. Only thresholds
-    from 0.3 to 0.7 are candidates: a few patients do not support an extreme one, and the released network, trained on
-    more than those of the folds, is surer of itself.
-    """
-    sums: dict[float, float] = {}
-    for row in rows:
-        candidate = LOWEST_THRESHOLD <= row["threshold"] <= HIGHEST_THRESHOLD
-        if candidate and row["contrasts"] == "FLAIR+T1w+T2w" and row["flip"] == flip:
-            dice = row["dice"] if row["truth_ml"] >= LEAST_LOAD_ML else 0.0
-            sums[row["threshold"]] = sums.get(row["threshold"], 0.0) + dice + row["lesion_f1"]
-    return max(sums, key=lambda threshold: sums[threshold])
+def _recipe(settings: TrainSettings, run: Path, folds: list[Path]) -> dict[str, Any]:
+    """All choices of the run, the sampler's own, how far the run came, and the length of the folds."""
+    epochs = read_epochs(run)
+    sampler = make_sampler(settings.sampler, settings.recipe.patch)
+    return {
+        **asdict(settings),
+        "sampler": {"name": settings.sampler, **asdict(sampler)},
+        "steps": epochs[-1].step if epochs else 0,
+        "fold_steps": [read_epochs(fold)[-1].step for fold in folds],
+    }
 
 
-def _settings(run: Path) -> TrainSettings:
-    if not (run / "settings.json").exists():
-        raise UsageError(f"{run} is no training run: it holds no settings.json.", "Give the --out folder of `train`.")
-    return TrainSettings.load(run / "settings.json")
+def _scores(runs: list[Path], *, optional: bool) -> list[dict[str, Any]]:
+    rows = []
+    for run in runs:
+        if optional and not (run / SCORES_FILE).exists():
+            continue
+        rows += _read(run, SCORES_FILE, "Give runs that validate with --fold, or a --threshold of your own.")
+    return rows
 
 
-def _scores(run: Path) -> list[dict[str, Any]]:
-    if not (run / "scores.json").exists():
-        raise UsageError(f"{run} holds no scores.json.", "Give runs that were trained with --leave-out to the end.")
-    return json.loads((run / "scores.json").read_text(encoding="utf-8"))
+def _read(run: Path, name: str, hint: str) -> Any:
+    path = run / name
+    if not path.exists():
+        raise UsageError(f"{run} holds no {name}.", hint)
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UsageError(f"{path} is no JSON.", "Run the training again.") from error

@@ -2,138 +2,321 @@
 
 from __future__ import annotations
 
-import csv
+import itertools
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset
 
-from MSLesionSegLib.errors import ResourceError, UsageError
+from MSLesionSegLib.cli_runner import user_error
+from MSLesionSegLib.errors import Cancelled, ResourceError
 from MSLesionSegLib.networks import build_network
 from MSLesionSegLib.protocol import Progress
 
-from .losses import dice_cross_entropy
-from .settings import TrainSettings
+from .batch_statistics import measure_statistics, synchronised
+from .canvases import Canvas
+from .checkpoint import check_run_folder, load_checkpoint, save_checkpoint
+from .deep_supervision import DeeplySupervised, supervised_loss
+from .fabric_setup import make_fabric, share_of_batch
+from .followed import FollowedProgress
+from .losses import LOSSES
+from .run_log import Epoch, RunLog
+from .settings import SETTINGS_FILE, TrainSettings
+from .thresholds import best_threshold
+from .validation import validate
 
-CHECKPOINT_EVERY = 250
+CHECKPOINT_EVERY = 100
+"""Steps between two checkpoints; there is one at the end of each epoch as well."""
 WARM_UP = 0.04
-STATISTICS_PATCHES = 240
+ENDLESS = 1_000_000_000
+"""Patches of a run whose length is a time."""
 
 
 def train(
-    settings: TrainSettings, patches: Dataset, run: Path, progress: Progress, *, resume: bool = False
+    settings: TrainSettings,
+    patches: Dataset,
+    validation: Sequence[Canvas],
+    run: Path,
+    progress: Progress,
+    *,
+    start: nn.Module | None = None,
+    resume: bool = False,
+    fabric: Fabric | None = None,
 ) -> nn.Module:
     """Train one network.
 
-    Leaves ``settings.json``, ``metrics.csv`` and ``checkpoint.pt`` (atomic) in the run folder. A resumed run draws the
-    same patches as an uninterrupted one.
+    Leaves ``settings.json``, ``metrics.csv``, ``curves.png``, ``tensorboard/`` and ``checkpoint.pt`` in the folder of
+    the run. A resumed run draws the same patches as an uninterrupted one and comes to the same weights.
 
     Args:
         settings: all choices.
-        patches: patch ``i`` is the ``i``-th that the run sees; at least steps x batch of them.
+        patches: patch ``i`` is the ``i``-th that the run sees.
+        validation: whole cases that are scored after each epoch; without any the last weights are the result.
         run: folder of the run, made if missing.
-        progress: takes the fraction done; its ``check`` may cancel, the last checkpoint stays.
+        progress: takes the fraction done; its ``check`` may cancel: the state is kept then.
+        start: weights to start from; random ones if None.
         resume: go on from the checkpoint in ``run``.
+        fabric: of this process; one for the best device if None.
 
     Returns:
-        The network with the averaged weights, in evaluation mode, on the CPU.
+        The network with the averaged weights of the best epoch, in evaluation mode, on the CPU.
 
     Raises:
         UsageError: the run folder holds another run, or nothing to resume.
-        ResourceError: the loss is no longer finite.
+        ResourceError: the loss is no longer finite, or the memory does not suffice; the last checkpoint is good.
     """
-    checkpoint = run / "checkpoint.pt"
-    if resume and not checkpoint.exists():
-        raise UsageError(f"{run} holds no checkpoint to resume from.", "Leave --resume away to start a run.")
-    if not resume and checkpoint.exists():
-        raise UsageError(f"{run} holds a run already.", "Go on with --resume, or choose another folder with --out.")
-    run.mkdir(parents=True, exist_ok=True)
-    settings.save(run / "settings.json")
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.manual_seed(settings.seed)
-    network = build_network(settings.architecture)
-    layout = _fastest_layout(network)
-    network = network.to(device, memory_format=layout)
-    average = build_network(settings.architecture).to(device, memory_format=layout)
-    average.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(network.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
-    start = 0
+    check_run_folder(run, resume=resume)
+    fabric = fabric or make_fabric("auto", bf16=settings.bf16)
+    trainer = Trainer(settings, patches, validation, run, progress, fabric, start)
     if resume:
-        state = torch.load(checkpoint, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        torch.set_rng_state(state["random"].cpu())
-        start = int(state["step"])
-    network.train()
-    began = time.monotonic()
-    for step, (images, labels) in enumerate(_batches(patches, settings, start), start):
-        progress.update(step / settings.steps, _estimate(step, start, settings.steps, began))
-        rate = _set_learning_rate(optimiser, step, settings)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.bf16):
-            logits = network(images.to(device, non_blocking=True, memory_format=layout))
-        loss = dice_cross_entropy(logits, labels.to(device, non_blocking=True))
-        if not torch.isfinite(loss):
+        trainer.load(load_checkpoint(run, fabric.device))
+    elif fabric.is_global_zero:
+        run.mkdir(parents=True, exist_ok=True)
+        settings.save(run / SETTINGS_FILE)
+    try:
+        return trainer.run()
+    except Exception as error:
+        known = user_error(error)
+        if isinstance(known, ResourceError) and known is not error and "memory" in known.message:
             raise ResourceError(
-                f"The loss is no longer finite at step {step}; the last checkpoint in {run} is good.",
-                "Resume with a lower learning rate.",
-            )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), settings.clip)
-        optimiser.step()
-        _average(average, network, min(settings.ema, (1 + step) / (10 + step)))
-        _log(run / "metrics.csv", step, loss.item(), rate, time.monotonic() - began)
-        done = step + 1
-        if done == settings.steps:
-            measure_statistics(average, patches, device)
-        if done % CHECKPOINT_EVERY == 0 or done == settings.steps:
-            _save_checkpoint(checkpoint, network, average, optimiser, done)
-    return average.cpu().eval()
+                f"The memory does not suffice at step {trainer.step}; the last checkpoint in {run} is good.",
+                "Close other programs and go on with --resume, or train a smaller --preset or --batch.",
+            ) from error
+        raise
 
 
-@torch.no_grad()
-def measure_statistics(network: nn.Module, patches: Dataset, device: torch.device) -> None:
-    """Measure the statistics of batch normalisation for averaged weights, which no step has run through.
+def load_result(settings: TrainSettings, run: Path) -> nn.Module:
+    """The network that a run gives so far: the averaged weights of its best epoch, on the CPU, in evaluation mode.
 
-    Plain means over the first patches (as in Izmailov et al., *Averaging Weights Leads to Wider Optima*, UAI 2018).
-    Nothing happens to a network without batch normalisation.
-
-    Args:
-        network: changed in place; left in evaluation mode.
-        patches: as ``train`` takes them.
-        device: where the network is.
+    Raises:
+        UsageError: the run holds no checkpoint.
     """
-    network.eval()
-    layers = [module for module in network.modules() if isinstance(module, nn.BatchNorm3d)]
-    if not layers:
-        return
-    for layer in layers:
-        layer.reset_running_stats()
-        layer.momentum = None
-        layer.train()
-    loader = DataLoader(Subset(patches, range(min(len(patches), STATISTICS_PATCHES))), 2, num_workers=_workers())
-    for images, _ in loader:
-        network(images.to(device))
-    network.eval()
-
-
-def load_average(settings: TrainSettings, run: Path) -> nn.Module:
-    """The averaged network of a run's last checkpoint, in evaluation mode on the CPU."""
+    state = load_checkpoint(run)
     network = build_network(settings.architecture)
-    state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    network.load_state_dict(state["average"])
+    network.load_state_dict(state["best"].get("weights") or state["average"])
     return network.eval()
 
 
-def _batches(patches: Dataset, settings: TrainSettings, start: int) -> Iterator[tuple[Tensor, Tensor]]:
-    numbers = range(start * settings.batch, settings.steps * settings.batch)
-    return iter(DataLoader(Subset(patches, numbers), settings.batch, num_workers=_workers(), prefetch_factor=4))
+class Trainer:
+    """One run in one process; see ``train`` for the arguments.
+
+    Attributes:
+        step: optimiser steps done.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        patches: Dataset,
+        validation: Sequence[Canvas],
+        run: Path,
+        progress: Progress,
+        fabric: Fabric,
+        start: nn.Module | None,
+    ) -> None:
+        self.step = 0
+        self._settings, self._patches, self._validation = settings, patches, validation
+        self._run, self._progress, self._fabric = run, progress, fabric
+        self._loss = LOSSES[settings.loss]
+        self._local_batch = share_of_batch(settings.batch, fabric)
+        self._best: dict[str, Any] = {}
+        self._losses: list[float] = []
+        self._elapsed_before, self._began, self._first_step = 0.0, time.monotonic(), 0
+        torch.manual_seed(settings.seed)
+        network = build_network(settings.architecture)
+        if start is not None:
+            network.load_state_dict(start.state_dict())
+        self._layout = _fastest_layout(network)
+        self._average = build_network(settings.architecture).to(fabric.device, memory_format=self._layout)
+        self._average.load_state_dict(network.state_dict())
+        if fabric.world_size > 1:
+            network = synchronised(network, fabric.device)
+        self._network = network.to(memory_format=self._layout)
+        module = DeeplySupervised(network) if settings.deep_supervision else network
+        optimiser = torch.optim.AdamW(module.parameters(), settings.learning_rate, weight_decay=settings.weight_decay)
+        self._module, self._optimiser = fabric.setup(module, optimiser)
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take the state of a checkpoint."""
+        self._module.load_state_dict(state["module"])
+        self._average.load_state_dict(state["average"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self._best, self._losses = state["best"], state["losses"]
+        self.step = self._first_step = state["step"]
+        self._elapsed_before = state["elapsed"]
+
+    def run(self) -> nn.Module:
+        """Train to the end; see ``train``."""
+        log = RunLog(self._run, self.step) if self._fabric.is_global_zero else None
+        try:
+            self._epochs(log)
+        except Cancelled as error:
+            self._save()
+            raise Cancelled(f"Cancelled at step {self.step}; --resume goes on from there.") from error
+        finally:
+            if log is not None:
+                log.close()
+        if self._best.get("weights"):
+            self._average.load_state_dict(self._best["weights"])
+        return self._average.cpu().eval()
+
+    def _epochs(self, log: RunLog | None) -> None:
+        batches = self._batches()
+        self._began = time.monotonic()
+        while not self._finished():
+            self._train_step(next(batches), log)
+            if self.step % self._settings.epoch_steps == 0 or self._done() >= 1.0:
+                self._end_epoch(log)
+            elif self.step % CHECKPOINT_EVERY == 0:
+                self._save()
+
+    def _finished(self) -> bool:
+        patience = self._settings.patience
+        epoch = self.step / self._settings.epoch_steps
+        stale = bool(patience and self._best and epoch - self._best["epoch"] >= patience)
+        return self._done() >= 1.0 or stale
+
+    def _train_step(self, batch: tuple[Tensor, Tensor], log: RunLog | None) -> None:
+        self._progress.update(self._done(), self._message())
+        torch.manual_seed(_seed(self._settings.seed, self.step, self._fabric.global_rank))
+        self._module.train()
+        images, labels = (tensor.to(self._fabric.device, non_blocking=True) for tensor in batch)
+        rate = self._set_learning_rate()
+        logits = self._module(images.contiguous(memory_format=self._layout))
+        loss = supervised_loss(self._loss, logits, labels)
+        if not torch.isfinite(loss):
+            raise ResourceError(
+                f"The loss is no longer finite at step {self.step}; the last checkpoint in {self._run} is good.",
+                "Start another run with a lower --learning-rate.",
+            )
+        self._optimiser.zero_grad(set_to_none=True)
+        self._fabric.backward(loss)
+        self._fabric.clip_gradients(self._module, self._optimiser, max_norm=self._settings.clip)
+        self._optimiser.step()
+        _follow(self._average, self._network, min(self._settings.ema, (1 + self.step) / (10 + self.step)))
+        self.step += 1
+        self._losses.append(loss.item())
+        if log is not None:
+            log.step(self.step, self._losses[-1], rate)
+
+    def _end_epoch(self, log: RunLog | None) -> None:
+        settings, patch = self._settings, self._settings.recipe.patch
+        epoch = math.ceil(self.step / settings.epoch_steps)
+        measure_statistics(self._average, self._patches, self._fabric.device, _workers())
+        rows = self._gathered(validate(self._average, self._mine(), patch, self._fabric.device.type))
+        self._average.to(self._fabric.device, memory_format=self._layout)
+        figures: dict[str, float | None] = dict.fromkeys(("dice", "lesion_f1", "lesion_recall", "lesion_precision"))
+        threshold, score = best_threshold(rows) if rows else (None, None)
+        if rows:
+            kept = [row for row in rows if row["threshold"] == threshold]
+            figures = {name: sum(row[name] for row in kept) / len(kept) for name in figures}
+            if not self._best or score > self._best["score"]:
+                weights = {name: value.cpu().clone() for name, value in self._average.state_dict().items()}
+                self._best = {"epoch": epoch, "score": score, "weights": weights}
+        loss = sum(self._losses) / len(self._losses)
+        self._losses = []
+        row = Epoch(
+            epoch=epoch,
+            step=self.step,
+            loss=loss,
+            learning_rate=self._optimiser.param_groups[0]["lr"],
+            **figures,
+            threshold=threshold,
+            score=score,
+            seconds=self._elapsed(),
+        )
+        if log is not None:
+            log.epoch(row)
+        if isinstance(self._progress, FollowedProgress):
+            self._progress.record({"epoch": vars(row) | {"best_epoch": self._best.get("epoch")}})
+        self._save()
+
+    def _save(self) -> None:
+        if not self._fabric.is_global_zero:
+            return
+        state = {
+            "module": self._module.state_dict(),
+            "average": self._average.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+            "best": self._best,
+            "losses": list(self._losses),
+            "step": self.step,
+            "elapsed": self._elapsed(),
+        }
+        save_checkpoint(self._run, state)
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of this process from the present step on: its share of every whole batch."""
+        settings, rank = self._settings, self._fabric.global_rank
+        last = ENDLESS if settings.steps is None else settings.steps
+        numbers = itertools.chain.from_iterable(
+            range(first, first + self._local_batch)
+            for first in range(
+                self.step * settings.batch + rank * self._local_batch, last * settings.batch, settings.batch
+            )
+        )
+        loader = DataLoader(
+            self._patches,
+            self._local_batch,
+            sampler=numbers,
+            num_workers=_workers(),
+            prefetch_factor=4,
+            pin_memory=self._fabric.device.type == "cuda",
+        )
+        return iter(loader)
+
+    def _mine(self) -> list[Canvas]:
+        return list(self._validation[self._fabric.global_rank :: self._fabric.world_size])
+
+    def _gathered(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if self._fabric.world_size == 1:
+            return rows
+        parts: list[list[dict[str, Any]]] = [[] for _ in range(self._fabric.world_size)]
+        torch.distributed.all_gather_object(parts, rows)
+        return list(itertools.chain.from_iterable(parts))
+
+    def _elapsed(self) -> float:
+        return self._elapsed_before + time.monotonic() - self._began
+
+    def _done(self) -> float:
+        """Share of the run that is done; every process hears the same."""
+        settings = self._settings
+        if settings.steps is not None:
+            return self.step / settings.steps
+        done = self._elapsed() / (settings.hours * 3600)
+        return self._fabric.broadcast(done) if self._fabric.world_size > 1 else done
+
+    def _message(self) -> str:
+        settings = self._settings
+        done = self.step - self._first_step
+        place = f"step {self.step} of {settings.steps}" if settings.steps else f"step {self.step}"
+        if not done:
+            return place
+        seconds = time.monotonic() - self._began
+        left = (
+            seconds / done * (settings.steps - self.step) if settings.steps else settings.hours * 3600 - self._elapsed()
+        )
+        best = f", best epoch {self._best['epoch']} ({self._best['score']:.3f})" if self._best else ""
+        return f"{place}, {max(left, 0) / 60:.0f} min left{best}"
+
+    def _set_learning_rate(self) -> float:
+        done = self._done()
+        step = 0.0 if self._settings.steps is None else 1 / self._settings.steps
+        if done < WARM_UP:
+            share = min(1.0, (done + step) / WARM_UP) if step else done / WARM_UP + 0.01
+        else:
+            share = 0.5 * (1 + math.cos(math.pi * min(1.0, (done - WARM_UP) / (1 - WARM_UP))))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._settings.learning_rate * share
+        return self._settings.learning_rate * share
 
 
 def _fastest_layout(network: nn.Module) -> torch.memory_format:
@@ -146,48 +329,12 @@ def _workers() -> int:
     return max(1, min(8, (os.cpu_count() or 2) - 1))
 
 
-def _set_learning_rate(optimiser: torch.optim.Optimizer, step: int, settings: TrainSettings) -> float:
-    warm = max(1, round(WARM_UP * settings.steps))
-    share = (
-        (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (settings.steps - warm)))
-    )
-    for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * share
-    return settings.learning_rate * share
+def _seed(seed: int, step: int, rank: int) -> int:
+    """A seed for one step of one process, so that a resumed run needs no state of a generator."""
+    return int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0])
 
 
 @torch.no_grad()
-def _average(average: nn.Module, network: nn.Module, decay: float) -> None:
+def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     for mean, now in zip(average.parameters(), network.parameters(), strict=True):
         mean.lerp_(now, 1 - decay)
-
-
-def _save_checkpoint(
-    path: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int
-) -> None:
-    state = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "random": torch.get_rng_state(),
-        "step": step,
-    }
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
-
-
-def _log(path: Path, step: int, loss: float, rate: float, seconds: float) -> None:
-    new = not path.exists()
-    with path.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        if new:
-            writer.writerow(("step", "loss", "learning_rate", "seconds"))
-        writer.writerow((step, f"{loss:.5f}", f"{rate:.6f}", f"{seconds:.1f}"))
-
-
-def _estimate(step: int, start: int, steps: int, began: float) -> str:
-    if step == start:
-        return f"step {step} of {steps}"
-    left = (time.monotonic() - began) / (step - start) * (steps - step)
-    return f"step {step} of {steps}, {left / 60:.0f} min left"

@@ -13,10 +13,9 @@ from MSLesionSegLib.predictor import MARGIN, Predictor
 from MSLesionSegLib.protocol import SilentProgress
 from MSLesionSegLib.runtime import choose_runtime, load_network
 from MSLesionSegLib.windows import brain_box, plan_windows
-from MSLesionSegTrainingLib.open_ms_data import load_real
 from MSLesionSegTrainingLib.scores import score
 
-from .data import data_folder
+from .data import labelled_canvas
 from .rows import Row
 
 PATIENT = "sub-19"
@@ -37,8 +36,8 @@ def inference_gpu() -> list[Row]:
 
 
 def _measure(name: str, device: str) -> Row:
-    canvas = load_real(data_folder(), PATIENT)
-    channels, brain = canvas.channels.numpy(), canvas.brain[0].numpy() > 0
+    canvas = labelled_canvas(PATIENT)
+    channels, brain = canvas.channels.numpy().astype(np.float32), canvas.brain[0].numpy() > 0
     bundle = load_bundle(default_model("lesion"), kind="lesion")
     runtime = choose_runtime("auto", bundle, device)
     predictor = Predictor(

@@ -2,11 +2,9 @@
 
 import numpy as np
 import pytest
-import torch
 
-from MSLesionSegTrainingLib.canvases import Canvas, real_canvas, tissue_canvas
-from MSLesionSegTrainingLib.lesion_index import index_lesions
-from MSLesionSegTrainingLib.patches import MaskPool
+from MSLesionSegTrainingLib.brain_place import brain_box
+from MSLesionSegTrainingLib.canvases import Canvas, ShapeMask, real_canvas, shape_mask, tissue_canvas
 
 SIZE = 48
 
@@ -15,6 +13,12 @@ def ball(centre: tuple[int, int, int], radius: float) -> np.ndarray:
     """A ball in the made-up brain's grid, bool (z, y, x)."""
     places = np.indices((SIZE,) * 3) - np.array(centre)[:, None, None, None]
     return (places**2).sum(0) <= radius**2
+
+
+@pytest.fixture(scope="session")
+def ball_at():
+    """The function that draws a ball."""
+    return ball
 
 
 @pytest.fixture(scope="session")
@@ -40,6 +44,5 @@ def map_canvas(brain) -> Canvas:
 
 
 @pytest.fixture(scope="session")
-def pool() -> MaskPool:
-    mask = ball((30, 20, 20), 3)
-    return MaskPool([torch.from_numpy(mask.astype(np.uint8))[None]], [index_lesions(mask)])
+def shapes(brain) -> list[ShapeMask]:
+    return [shape_mask(ball((30, 20, 20), 3), brain_box(brain))]

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from MSLesionSegTrainingLib.appearance import brighten_fluid
-from MSLesionSegTrainingLib.open_ms_data import as_white_matter
+from MSLesionSegTrainingLib.case_loading import as_white_matter
 from MSLesionSegTrainingLib.painting import LesionLevels, grow, paint
 
 LEVELS = LesionLevels(np.array([2.0, -0.5, 1.5]), np.diag([1e-6] * 3), np.array([0.1, 0.1, 0.1]))

@@ -1,15 +1,24 @@
 """Patches: what they show, that they repeat, and that labels lie on what was painted."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
 from MSLesionSegTrainingLib.appearance import vary_appearance
 from MSLesionSegTrainingLib.painting import LesionLevels, blur, measure_levels, paint
+from MSLesionSegTrainingLib.brain_place import BrainBox, between, brain_box
+from MSLesionSegTrainingLib.canvases import shape_mask
 from MSLesionSegTrainingLib.patches import PatchDataset, PatchRecipe
+from MSLesionSegTrainingLib.samplers import make_sampler
 from MSLesionSegTrainingLib.spatial import patch_offsets, random_affine, read_places
 from MSLesionSegTrainingLib.synthesis import synthesise_patch
 
 LEVELS = LesionLevels(np.array([2.0, -0.5, 1.5]), np.diag([0.01, 0.01, 0.01]), np.array([0.1, 0.1, 0.1]))
+
+
+def patches(canvases, shapes, *, seed: int = 0, **shares: float) -> PatchDataset:
+    return PatchDataset(canvases, shapes, LEVELS, PatchRecipe(patch=32, **shares), make_sampler("lesion", 32), seed, 40)
 
 
 def test_reading_undeformed_places_gives_the_volume_back_and_zero_outside():
@@ -72,24 +81,23 @@ def test_appearance_keeps_the_inside_in_range_and_the_outside_at_zero(brain):
         assert varied[0].abs().sum() > 0
 
 
-def test_the_same_number_gives_the_same_patch_and_another_seed_another(study_canvas, map_canvas, pool):
-    recipe = PatchRecipe(patch=32)
-    one, again = (PatchDataset([study_canvas, map_canvas], pool, LEVELS, recipe, 5, 10) for _ in range(2))
-    other = PatchDataset([study_canvas, map_canvas], pool, LEVELS, recipe, 6, 10)
+def test_the_same_number_gives_the_same_patch_and_another_seed_another(study_canvas, map_canvas, shapes):
+    one, again = (patches([study_canvas, map_canvas], shapes, seed=5) for _ in range(2))
+    other = patches([study_canvas, map_canvas], shapes, seed=6)
     for number in range(4):
         assert torch.equal(one[number][0], again[number][0]) and torch.equal(one[number][1], again[number][1])
     assert not torch.equal(one[0][0], other[0][0])
 
 
-def test_labels_are_zero_or_one_and_most_patches_hold_a_lesion(study_canvas, map_canvas, pool):
-    dataset = PatchDataset([study_canvas, map_canvas], pool, LEVELS, PatchRecipe(patch=32), 0, 40)
+def test_labels_are_zero_or_one_and_most_patches_hold_a_lesion(study_canvas, map_canvas, shapes):
+    dataset = patches([study_canvas, map_canvas], shapes)
     labels = [dataset[number][1] for number in range(40)]
     assert all(set(label.unique().tolist()) <= {0.0, 1.0} for label in labels)
     assert sum(bool(label.any()) for label in labels) >= 24
 
 
-def test_labelled_voxels_are_brighter_on_flair_than_the_rest(study_canvas, pool):
-    dataset = PatchDataset([study_canvas], pool, LEVELS, PatchRecipe(patch=32, blobs=0.0), 0, 30)
+def test_labelled_voxels_are_brighter_on_flair_than_the_rest(study_canvas, shapes):
+    dataset = patches([study_canvas], shapes, blobs=0.0)
     differences = []
     for number in range(30):
         channels, label = dataset[number]
@@ -98,3 +106,35 @@ def test_labelled_voxels_are_brighter_on_flair_than_the_rest(study_canvas, pool)
             differences.append(float(channels[0][inside].mean() - channels[0][~inside & (channels[0] != 0)].mean()))
     assert len(differences) >= 15
     assert np.median(differences) > 1.0
+
+
+def test_a_contrast_that_is_missing_stays_zero_whatever_is_painted(study_canvas, shapes):
+    flair_only = dataclasses.replace(study_canvas, present=(True, False, False))
+    dataset = patches([flair_only], shapes, painted=1.0)
+    for number in range(6):
+        channels, _ = dataset[number]
+        assert channels[0].abs().sum() > 0
+        assert channels[1:].abs().sum() == 0
+
+
+def test_places_go_from_one_brain_to_another_and_back():
+    one = BrainBox(np.array([10.0, 20.0, 30.0]), np.array([110.0, 140.0, 130.0]))
+    other = BrainBox(np.array([0.0, 0.0, 0.0]), np.array([50.0, 60.0, 50.0]))
+    scale, offset = between(one, other)
+    assert np.allclose(scale * np.array([60.0, 80.0, 80.0]) + offset, [25.0, 30.0, 25.0])
+    back, shift = between(other, one)
+    assert np.allclose(back * np.array([25.0, 30.0, 25.0]) + shift, [60.0, 80.0, 80.0])
+
+
+def test_shapes_of_a_smaller_brain_are_painted_where_they_lie_in_it(study_canvas, ball_at):
+    # A brain of half the size with a lesion of 3 voxels radius right of its middle: twice as large in the canvas.
+    small = ball_at((12, 12, 12), 10), ball_at((12, 12, 18), 3)
+    shape = shape_mask(small[1], brain_box(small[0]))
+    dataset = patches([study_canvas], [shape], painted=1.0, blobs=0.0, grown=0.0)
+    places = patch_offsets(32) + torch.tensor([24.0, 24.0, 36.0])
+    rng = np.random.default_rng(0)
+    shares = [dataset._shapes(rng, study_canvas, shape, places) for _ in range(8)]
+    volumes = [float(share.sum()) for share in shares]
+    assert 600 < np.median(volumes) < 1400  # 113 voxels times 8
+    centre = (shares[0][..., None] * places).sum((0, 1, 2)) / shares[0].sum()
+    assert torch.allclose(centre, torch.tensor([24.0, 24.0, 36.0]), atol=2.5)

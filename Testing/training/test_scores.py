@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from MSLesionSegTrainingLib.release import choose_threshold
 from MSLesionSegTrainingLib.scores import score
+from MSLesionSegTrainingLib.thresholds import best_threshold
 
 
 def test_one_lesion_found_one_missed_one_invented():
@@ -29,13 +29,18 @@ def test_specks_under_3_mm3_are_no_lesions():
     assert (result.dice, result.volume_ml) == (1.0, 0.0)
 
 
-def test_the_threshold_with_the_best_sum_of_dice_and_f1_is_chosen_and_little_loads_count_by_f1_alone():
-    rows = [
-        {"contrasts": "FLAIR+T1w+T2w", "flip": False, "threshold": t, "dice": d, "lesion_f1": f, "truth_ml": 20.0}
-        for t, d, f in ((0.4, 0.8, 0.3), (0.5, 0.78, 0.5), (0.6, 0.7, 0.55), (0.4, 0.5, 0.4), (0.5, 0.5, 0.4))
-    ]
-    rows.append({**rows[0], "contrasts": "FLAIR", "threshold": 0.9, "dice": 1.0, "lesion_f1": 1.0})
-    assert choose_threshold(rows, flip=False) == 0.5
-    little = {**rows[0], "threshold": 0.6, "dice": 0.9, "lesion_f1": 0.5, "truth_ml": 1.3}
-    assert choose_threshold([*rows, little], flip=False) == 0.5
-    assert choose_threshold([*rows, {**little, "truth_ml": 10.0}, little], flip=False) == 0.6
+def rows_of(load_ml: float, *figures: tuple[float, float, float]) -> list[dict]:
+    return [{"threshold": t, "dice": d, "lesion_f1": f, "truth_ml": load_ml} for t, d, f in figures]
+
+
+def test_the_threshold_with_the_best_mean_of_dice_and_f1_is_chosen_and_little_loads_count_by_f1_alone():
+    loaded = rows_of(20.0, (0.4, 0.8, 0.3), (0.5, 0.78, 0.5), (0.6, 0.7, 0.55), (0.9, 1.0, 1.0))
+    threshold, value = best_threshold(loaded)
+    assert (threshold, value) == (0.5, pytest.approx((0.78 + 0.5) / 2))
+    little = rows_of(1.3, (0.4, 0.1, 0.4), (0.5, 0.1, 0.4), (0.6, 0.9, 0.45))
+    assert best_threshold(loaded + little) == (0.5, pytest.approx((0.78 + 0.45) / 2))
+    assert best_threshold(little) == (0.6, pytest.approx((0.9 + 0.45) / 2))
+
+
+def test_of_equal_thresholds_the_lowest_is_chosen():
+    assert best_threshold(rows_of(20.0, (0.6, 0.5, 0.5), (0.4, 0.5, 0.5), (0.5, 0.5, 0.5)))[0] == 0.4
