@@ -9,10 +9,19 @@ from collections.abc import Callable
 from .command import segment_large, segment_phantom, segment_raw
 from .inference import inference_cpu, inference_gpu
 from .rows import Row, store
+from .sampling import patches_per_second, sampler_draw
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     function.__name__: function
-    for function in (inference_cpu, segment_raw, segment_phantom, segment_large, inference_gpu)
+    for function in (
+        inference_cpu,
+        segment_raw,
+        segment_phantom,
+        segment_large,
+        sampler_draw,
+        patches_per_second,
+        inference_gpu,
+    )
 }
 
 
