@@ -44,14 +44,14 @@ def vary_appearance(rng: np.random.Generator, channels: Tensor, brain: Tensor) -
         channels = (channels - air) * field + air
     gamma = torch.from_numpy(np.exp(rng.normal(0, 0.15, (3, 1, 1, 1))).astype(np.float32))
     span = torch.tensor((12.0, 8.0, 14.0))[:, None, None, None]
-    channels = ((channels - air) / span).clamp(min=0) ** gamma
+    channels = (channels - air).div_(span).clamp_(min=0).pow_(gamma)
     mid = (-air / span) ** gamma
-    channels = (channels - mid) * (span / gamma * (-air / span) ** (1 - gamma))
+    channels.sub_(mid).mul_(span / gamma * (-air / span) ** (1 - gamma))
     gain = torch.from_numpy(np.exp(rng.normal(0, 0.12, (3, 1, 1, 1))).astype(np.float32))
     shift = torch.from_numpy(rng.normal(0, 0.15, (3, 1, 1, 1)).astype(np.float32))
-    noise = torch.from_numpy(rng.standard_normal(tuple(channels.shape)).astype(np.float32))
-    channels = channels * gain + shift + rng.uniform(0.0, 0.3) ** 1.5 * noise
-    channels = channels.clamp(-6.0, 12.0) * brain
+    noise = torch.from_numpy(rng.standard_normal(tuple(channels.shape), dtype=np.float32))
+    channels.mul_(gain).add_(shift).add_(noise, alpha=rng.uniform(0.0, 0.3) ** 1.5)
+    channels.clamp_(-6.0, 12.0).mul_(brain)
     if rng.random() < DROP_T1:
         channels[1] = 0
     if rng.random() < DROP_T2:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -35,8 +37,30 @@ def patch_offsets(size: int) -> Tensor:
 
 def smooth_field(rng: np.random.Generator, channels: int, size: int, nodes: int) -> Tensor:
     """Smooth random field, unit deviation at its nodes, trilinear between; float32 (channels, size, size, size)."""
-    coarse = torch.from_numpy(rng.standard_normal((1, channels, nodes, nodes, nodes)).astype(np.float32))
-    return F.interpolate(coarse, size=(size, size, size), mode="trilinear", align_corners=True)[0]
+    coarse = torch.from_numpy(rng.standard_normal((channels, nodes, nodes, nodes)).astype(np.float32))
+    return along_axes(coarse, (_between_nodes(nodes, size),) * 3)
+
+
+def along_axes(volume: Tensor, matrices: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+    """Apply a matrix along each axis: interpolation or blur that is separable, several times faster on small patches.
+
+    Args:
+        volume: float32 (C, z, y, x).
+        matrices: (new z, z), (new y, y), (new x, x).
+
+    Returns:
+        float32 (C, new z, new y, new x).
+    """
+    along_z, along_y, along_x = matrices
+    plane = along_y @ (volume @ along_x.T)
+    return (along_z @ plane.flatten(2)).unflatten(2, plane.shape[2:])
+
+
+@lru_cache(maxsize=256)
+def _between_nodes(nodes: int, size: int) -> Tensor:
+    """Linear interpolation from nodes to voxels, the outer ones in the same place; float32 (size, nodes)."""
+    distance = torch.linspace(0, nodes - 1, size)[:, None] - torch.arange(nodes)
+    return (1 - distance.abs()).clamp(min=0)
 
 
 def patch_places(rng: np.random.Generator, centre: np.ndarray, size: int, *, elastic_voxels: float = 2.0) -> Tensor:
@@ -69,9 +93,10 @@ def read_places(volume: Tensor, places: Tensor) -> Tensor:
         float32 (C, a, b, c).
     """
     shape = torch.tensor(volume.shape[1:])
-    low = torch.clamp(places.amin((0, 1, 2)).floor().long() - 1, min=0)
+    lowest, highest = torch.stack([torch.stack(axis.contiguous().aminmax()) for axis in places.unbind(-1)], 1)
+    low = torch.clamp(lowest.floor().long() - 1, min=0)
     low = torch.minimum(low, shape - 2)
-    high = torch.maximum(torch.minimum(places.amax((0, 1, 2)).ceil().long() + 2, shape), low + 2)
+    high = torch.maximum(torch.minimum(highest.ceil().long() + 2, shape), low + 2)
     part = volume[:, low[0] : high[0], low[1] : high[1], low[2] : high[2]].float()
     relative = (places - low) / (high - low - 1) * 2 - 1
     return F.grid_sample(part[None], relative.flip(-1)[None], mode="bilinear", align_corners=True)[0]

@@ -36,5 +36,5 @@ def synthesise_patch(rng: np.random.Generator, tissue: Tensor) -> Tensor:
     texture = smooth_field(rng, 3, size, size // 2) * rng.uniform(0.1, 0.4) + smooth_field(
         rng, 3, size, 5
     ) * rng.uniform(0.0, 0.3)
-    noise = torch.from_numpy(rng.standard_normal((3, size, size, size)).astype(np.float32)) * rng.uniform(0.05, 0.25)
+    noise = torch.from_numpy(rng.standard_normal((3, size, size, size), dtype=np.float32)) * rng.uniform(0.05, 0.25)
     return channels + texture + noise
