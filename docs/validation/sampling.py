@@ -148,7 +148,9 @@ def main(data: Path) -> None:
         print(f"| {what} | {' | '.join(f'{100 * v:.1f} %' for v in share)} |")
     for exponent in (SAMPLERS["lesion"](PATCH).size_exponent, 1.0):
         least = [len(i.lesions) * i.lesions.shares(exponent).min() for i in cases.values()]
-        print(f"least drawn lesion of a case, exponent {exponent}: {np.median(least):.3f} times its even share (median)")
+        print(
+            f"least drawn lesion of a case, exponent {exponent}: {np.median(least):.3f} times its even share (median)"
+        )
     for key in ("patch", "middle", "fifth"):
         for name, values in result.items():
             print(f"| {key}: {name} | {' | '.join(f'{100 * v:.1f} %' for v in values[key])} |")
