@@ -3,7 +3,7 @@
 Layout (BIDS 1.10, "Derivatives" and "Anatomy imaging data")::
 
     sub-XX/[ses-YY/]anat/sub-XX_[ses-YY_]*_{FLAIR,T1w,T2w}.nii.gz
-    derivatives/annotations/sub-XX/[ses-YY/]anat/sub-XX_[ses-YY_]*_label-lesion_mask.{nii.gz,nrrd,seg.nrrd}
+    derivatives/annotations/sub-XX/[ses-YY/]anat/sub-XX_[ses-YY_]*_label-lesion_mask.{nii.gz,nrrd,seg.nrrd,dcm}
 """
 
 from __future__ import annotations
@@ -12,20 +12,27 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
-from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.brain_mask import find_brain
+from MSLesionSegLib.errors import MSLesionSegError, StudyError
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.images import read_image
 from MSLesionSegLib.itk_quiet import itk_quiet
 from MSLesionSegLib.study import CONTRASTS, check_plausible
 
-from .case_hash import voxel_sha256
+from .contrast_check import doubtful_contrast
+from .dicom_seg import check_dicom_seg
 from .mask_files import read_mask
+from .mask_lattice import steps_to_flair
+from .same_image import SeenImages
 
 ANNOTATIONS = Path("derivatives") / "annotations"
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
-MASK_ENDINGS = ("_label-lesion_mask.nii.gz", "_label-lesion_mask.nrrd", "_label-lesion_mask.seg.nrrd")
+MASK_ENDINGS = tuple(f"_label-lesion_mask{ending}" for ending in (".nii.gz", ".nrrd", ".seg.nrrd", ".dcm"))
+INSIDE_BRAIN = 0.5
+"""Least part of a mask's voxels that lies in the brain."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +60,28 @@ class Problem:
         case: its name.
         message: one sentence that names the file.
         hint: what to do.
+        warning: whether it only may be wrong, and would not stop a training.
     """
 
     case: str
     message: str
     hint: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class CheckedCase:
+    """A case of which every voxel was read.
+
+    Attributes:
+        case: as ``index_cases`` gave it.
+        lesion_ml: volume of its mask; None where it has none that can be read.
+        problems: all that is wrong with it.
+    """
+
+    case: Case
+    lesion_ml: float | None
+    problems: list[Problem]
 
 
 def index_cases(root: Path) -> tuple[list[Case], list[Problem]]:
@@ -86,52 +110,75 @@ def index_cases(root: Path) -> tuple[list[Case], list[Problem]]:
     return cases, problems
 
 
-def check_case(case: Case) -> tuple[str, list[Problem]]:
+def check_case(case: Case, seen: SeenImages) -> CheckedCase:
     """Read the voxels of one case and say all that is wrong with it.
 
     Args:
         case: as ``index_cases`` gave it.
-
-    Returns:
-        SHA-256 of the FLAIR's voxels (see ``voxel_sha256``; empty where it cannot be read), and the problems.
+        seen: the images of the cases before it; those of this one are added.
     """
-    problems, sha256, grid = [], "", None
+    problems: list[Problem] = []
+
+    def tell(message: str, hint: str, warning: bool = False) -> None:
+        problems.append(Problem(case.name, message, hint, warning))
+
+    grid = brain = None
     for contrast, path in case.images.items():
         try:
             image = read_image(path)
             check_plausible(image, path, contrast)
-        except StudyError as error:
-            problems.append(Problem(case.name, error.message, error.hint))
+        except MSLesionSegError as error:
+            tell(error.message, error.hint)
             continue
+        other = seen.same_as(image, path)
+        if other is not None:
+            tell(f"{path} is the same image as {other}.", _SAME_IMAGE_HINT)
+        found = _brain(image)
         if contrast == "FLAIR":
-            sha256, grid = voxel_sha256(image), Grid.of(image)
+            grid, brain = Grid.of(image), found
+        if found is None:
+            tell(
+                f"No brain was recognised in {path}.",
+                "Check that it is an MR of a whole head, or of a stripped brain.",
+                warning=contrast != "FLAIR",
+            )
+        elif doubt := doubtful_contrast(image, found, contrast):
+            tell(
+                f"{path}, given as {contrast}, may be {doubt}.", "Check that contrasts were not swapped.", warning=True
+            )
+    lesion_ml = None
     if case.mask is not None and grid is not None:
         try:
-            read_mask(case.mask, grid)
-        except StudyError as error:
-            problems.append(Problem(case.name, error.message, error.hint))
-    return sha256, problems
-
-
-def check_cases(cases: list[Case]) -> Iterator[tuple[Case, list[Problem]]]:
-    """Check one case after the other, and that no FLAIR comes twice.
-
-    Yields:
-        Each case with its problems.
-    """
-    first: dict[str, Case] = {}
-    for case in cases:
-        sha256, problems = check_case(case)
-        other = first.setdefault(sha256, case) if sha256 else case
-        if other is not case:
-            problems.append(
-                Problem(
-                    case.name,
-                    f"{case.images['FLAIR']} is the same image as {other.images['FLAIR']}.",
-                    "Remove one of them, or its patient would be in training and test at once.",
+            mask = read_mask(case.mask, grid)
+        except MSLesionSegError as error:
+            tell(error.message, error.hint)
+        else:
+            marked = int(mask.sum())
+            lesion_ml = marked * float(np.prod(grid.spacing)) / 1000.0
+            inside = marked if brain is None else int((mask & (sitk.GetArrayViewFromImage(brain) > 0)).sum())
+            if inside < INSIDE_BRAIN * marked:
+                tell(
+                    f"The mask {case.mask} lies mostly outside the brain: {inside} of its {marked} voxels are in it.",
+                    "Check that it belongs to this FLAIR.",
                 )
-            )
-        yield case, problems
+    return CheckedCase(case, lesion_ml, problems)
+
+
+def check_cases(cases: list[Case]) -> Iterator[CheckedCase]:
+    """Check one case after the other, and that no image comes twice."""
+    seen = SeenImages()
+    for case in cases:
+        yield check_case(case, seen)
+
+
+_SAME_IMAGE_HINT = "Remove one of them, or its patient would be in training and test at once."
+
+
+def _brain(image: sitk.Image) -> sitk.Image | None:
+    try:
+        return find_brain(image)
+    except StudyError:
+        return None
 
 
 def _dates(root: Path) -> Iterator[tuple[str, Path]]:
@@ -163,18 +210,45 @@ def _case(root: Path, name: str, patient: str, folder: Path) -> tuple[Case | Non
         names = ", ".join(path.name for path in masks)
         problems.append(Problem(name, f"{masks_folder} holds {len(masks)} masks: {names}.", "Keep one."))
         return None, problems
-    unreadable = [problem for path in (*images.values(), *masks) if (problem := _header_problem(name, path))]
-    if unreadable or problems:
-        return None, problems + unreadable
+    problems += _header_problems(name, images, masks)
+    if problems:
+        return None, problems
     return Case(name, patient, images, masks[0] if masks else None), []
 
 
-def _header_problem(case: str, path: Path) -> Problem | None:
+def _header_problems(case: str, images: dict[str, Path], masks: list[Path]) -> list[Problem]:
+    """What headers tell: files that cannot be read, and a mask that does not lie on the FLAIR's lattice."""
+    problems, flair = [], None
+    for contrast, path in images.items():
+        try:
+            grid = _header_grid(path) or Grid.of(read_image(path))
+            flair = grid if contrast == "FLAIR" else flair
+        except MSLesionSegError as error:
+            problems.append(Problem(case, error.message, error.hint))
+    for path in masks:
+        try:
+            if path.suffix == ".dcm":
+                check_dicom_seg(path)
+                continue
+            grid = _header_grid(path)
+            if grid is None:
+                raise StudyError(f"The mask {path} is no 3D image that can be read.", "Save it again.")
+            if flair is not None and grid.size_xyz != (1, 1, 1):
+                steps_to_flair(path, grid, flair)
+        except MSLesionSegError as error:
+            problems.append(Problem(case, error.message, error.hint))
+    return problems
+
+
+def _header_grid(path: Path) -> Grid | None:
+    """The grid that the header alone gives; None where it cannot be read so."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         with itk_quiet():
             reader.ReadImageInformation()
     except RuntimeError:
-        return Problem(case, f"{path} cannot be read.", "Copy or export it again.")
-    return None
+        return None
+    if reader.GetDimension() != 3:
+        return None
+    return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())

@@ -7,6 +7,7 @@ from MSLesionSegLib.cli import build_app as build_engine_app
 from .brain_command import brain_train
 from .cases_command import cases
 from .example_command import example
+from .import_command import import_cases
 from .release_command import release
 from .train_command import train
 
@@ -15,6 +16,7 @@ def build_app() -> typer.Typer:
     """The engine's application with the training package's commands added to it."""
     app = build_engine_app()
     app.command()(cases)
+    app.command(name="import")(import_cases)
     app.command()(train)
     app.command()(example)
     _models(app).command()(release)

@@ -72,7 +72,7 @@ def _teller(told):
 
 
 def oriented(array: np.ndarray, extent: tuple[int, ...] | None = None):
-    """The array (z, y, x) on the FLAIR's lattice in RAS, cut to an extent (x0, x1, y0, y1, z0, z1) where one is given."""
+    """The array (z, y, x) on the FLAIR's lattice in RAS, cut to an extent (x0, x1, y0, y1, z0, z1) if one is given."""
     image = flair()
     steps = np.asarray(image.GetDirection()).reshape(3, 3) * np.asarray(image.GetSpacing())
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])
