@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from MSLesionSegLib.errors import DependencyError, StudyError
 from MSLesionSegLib.grid import Grid
+from MSLesionSegTrainingLib.cases import index_cases
 from MSLesionSegTrainingLib.mask_files import read_mask
 
 AXES = Rotation.from_euler("xyz", (11, -7, 5), degrees=True).as_matrix()
@@ -183,3 +184,16 @@ def test_without_pydicom_the_message_says_what_to_install(tmp_path, monkeypatch)
     with pytest.raises(DependencyError) as caught:
         read(path)
     assert caught.value.hint == 'Try: pip install "mslesionseg[dicom]"'
+
+
+def test_a_dicom_segmentation_is_the_mask_of_a_case(tmp_path):
+    images, masks = tmp_path / "sub-01/anat", tmp_path / "derivatives/annotations/sub-01/anat"
+    images.mkdir(parents=True)
+    masks.mkdir(parents=True)
+    sitk.WriteImage(flair(), str(images / "sub-01_FLAIR.nii.gz"))
+    path = write(masks / "sub-01_label-lesion_mask.dcm", [mask()], [("lesions", LESION)])
+    cases, problems = index_cases(tmp_path)
+    assert problems == [] and cases[0].mask == path
+    assert np.array_equal(read_mask(path, Grid.of(sitk.ReadImage(str(cases[0].images["FLAIR"])))), mask())
+    path.write_text("no image")
+    assert [problem.message for problem in index_cases(tmp_path)[1]] == [f"The mask {path} cannot be read."]

@@ -1,5 +1,6 @@
 """A public set in the folder shape that its source documents becomes a data set of annotated cases, voxel by voxel."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -213,6 +214,28 @@ def test_a_case_that_cannot_be_used_is_left_out_whole_and_told(tmp_path, capsys)
     assert "Left out: sub-03: " in shown.err
     assert shown.out == f"1 cases lie in {tmp_path / 'set'}, 2 left out\n"
     assert sorted(path.name for path in (tmp_path / "set").glob("sub-*")) == ["sub-01"]
+
+
+def test_a_header_without_orientation_is_copied_as_it_is(tmp_path):
+    source = mendeley(tmp_path / "source", 1) / "Patient-1"
+    for name in ("1-Flair.nii", "1-LesionSeg-Flair.nii"):
+        content = bytearray((source / name).read_bytes())
+        content[252:256] = bytes(4)  # qform_code and sform_code
+        (source / name).write_bytes(content)
+    dataset, cases = imported("mendeley60", source.parent, tmp_path)
+    assert cases == {"sub-01": ("FLAIR", 1)}
+    copied = gzip.decompress((dataset / "sub-01/anat/sub-01_FLAIR.nii.gz").read_bytes())
+    assert copied == (source / "1-Flair.nii").read_bytes()
+
+
+def test_a_source_that_is_damaged_by_the_next_run_is_told(tmp_path):
+    files = {f"Patient-1/1-{name}.nii.gz": made for name, made in (("Flair", image(1)), ("LesionSeg-Flair", mask(1)))}
+    source = put(tmp_path / "source", files)
+    imported("mendeley60", source, tmp_path)
+    damaged = source / "Patient-1/1-Flair.nii.gz"
+    damaged.write_bytes(damaged.read_bytes()[:300])
+    done = import_set("mendeley60", source, tmp_path / "set", SilentProgress())
+    assert done.left_out == [f"sub-01: {damaged} is damaged: it cannot be unpacked."]
 
 
 def test_what_cannot_be_imported_is_a_sentence(tmp_path):

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import tempfile
+import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +37,7 @@ class Imported:
 
     Attributes:
         cases: how many cases the data set holds.
-        left_out: a sentence for each case that is not in it.
+        left_out: a sentence for each case or other file that is not in it.
     """
 
     cases: int
@@ -65,7 +66,7 @@ def import_set(name: str, source: Path, dataset: Path, progress: Progress, key: 
     public = SETS[name]
     found = public.find(source)
     ids = _ids(found.cases)
-    left_out, total = [], len(found.cases) + len(found.extras)
+    left_out, imported, total = [], 0, len(found.cases) + len(found.extras)
     try:
         _describe(dataset, public)
         for number, case in enumerate(found.cases):
@@ -73,16 +74,20 @@ def import_set(name: str, source: Path, dataset: Path, progress: Progress, key: 
             progress.update(number / total, inner.parts[0])
             try:
                 _add_case(dataset, inner, case, name, public)
+                imported += 1
             except StudyError as error:
                 left_out.append(f"{'_'.join(inner.parts)}: {error.message}")
         for number, extra in enumerate(found.extras, start=len(found.cases)):
             progress.update(number / total, extra.target.name)
-            _add_extra(dataset, extra, name)
+            if extra.source.is_file():
+                _add_extra(dataset, extra, name)
+            else:
+                left_out.append(f"{extra.target.name}: {extra.source} does not exist.")
         if key is not None:
             _write_key(key, ids, found.cases)
     except OSError as error:
         raise OutputError(f"{dataset} cannot be written ({error.strerror}).", "Name another folder.") from error
-    return Imported(len(found.cases) - len(left_out), left_out)
+    return Imported(imported, left_out)
 
 
 def _ids(cases: list[SourceCase]) -> list[Path]:
@@ -177,9 +182,12 @@ def _copy(source: Path, target: Path) -> None:
 def _content(path: Path) -> str:
     """SHA-256 of the unpacked bytes."""
     digest = hashlib.sha256()
-    with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
-        while piece := stream.read(_CHUNK):
-            digest.update(piece)
+    try:
+        with gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb") as stream:
+            while piece := stream.read(_CHUNK):
+                digest.update(piece)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise StudyError(f"{path} is damaged: it cannot be unpacked.", "Download it again.") from error
     return digest.hexdigest()
 
 
