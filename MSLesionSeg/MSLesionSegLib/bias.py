@@ -46,11 +46,11 @@ def correct_bias(image: sitk.Image, mask: sitk.Image) -> sitk.Image:
     inside = sitk.GetArrayFromImage(brain) > 0
     if not inside.any():
         return image
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations(list(ITERATIONS))
-    n4.SetConvergenceThreshold(1e-4)
-    n4.SetNumberOfControlPoints([4, 4, 4])
     with one_itk_thread():
+        n4 = sitk.N4BiasFieldCorrectionImageFilter()
+        n4.SetMaximumNumberOfIterations(list(ITERATIONS))
+        n4.SetConvergenceThreshold(1e-4)
+        n4.SetNumberOfControlPoints([4, 4, 4])
         n4.Execute(small, brain)
         log_field = n4.GetLogBiasFieldAsImage(small)
     values = sitk.GetArrayFromImage(log_field)[inside]

@@ -14,9 +14,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
-from .brain_refine import largest_piece, refine_brain
+from .brain_refine import refine_brain
 from .errors import StudyError
 from .grid import model_grid, resample
+from .mask_shape import fill_holes, largest_piece
 from .study import check_brain_volume
 
 if TYPE_CHECKING:
@@ -66,10 +67,9 @@ def find_brain(
         ModelError: the model is missing, damaged or no brain model.
     """
     mask = read_off(flair)
-    if mask is None:
-        mask = _find_in_head(flair, bundle, progress)
-    check_brain_volume(mask, "for the FLAIR")
-    return mask
+    if mask is not None:
+        return mask
+    return find_in_head(flair, bundle=bundle, progress=progress)
 
 
 def read_off(image: sitk.Image) -> sitk.Image | None:
@@ -89,10 +89,13 @@ def read_off(image: sitk.Image) -> sitk.Image | None:
     faces = np.concatenate([np.take(values, end, axis).ravel() for axis in range(3) for end in (0, -1)])
     background = float(np.median(faces))
     values -= background
+    most_brain = BRAIN_ML[1] * 1000.0 / np.prod(image.GetSpacing())
+    if values.size - np.count_nonzero(values) < STRIPPED_BACKGROUND * (values.size - most_brain):
+        return None
     positive = values[values > 0]
     if positive.size == 0:
         return None
-    brain = _fill(largest_piece(values > FOREGROUND * np.percentile(positive, 99)))
+    brain = fill_holes(largest_piece(values > FOREGROUND * np.percentile(positive, 99)))
     volume_ml = np.count_nonzero(brain) * np.prod(image.GetSpacing()) / 1000.0
     if not BRAIN_ML[0] <= volume_ml <= BRAIN_ML[1] or np.mean(values[~brain] == 0) < STRIPPED_BACKGROUND:
         return None
@@ -135,7 +138,8 @@ def normalise_head(values: np.ndarray) -> np.ndarray:
 
 
 def predict_head(network: nn.Module, head: np.ndarray, *, flip: bool = True) -> np.ndarray:
-    """Run the network on a coarse head.
+    """Run the network on a coarse head, on one thread: so small a network gains nothing from a second, and two that
+    wait for each other on a busy machine took ten times as long.
 
     Args:
         network: takes (1, 1, z, y, x), gives logits of that shape; in evaluation mode.
@@ -147,11 +151,16 @@ def predict_head(network: nn.Module, head: np.ndarray, *, flip: bool = True) -> 
     """
     import torch
 
-    with torch.inference_mode():
-        x = torch.from_numpy(np.ascontiguousarray(head))[None, None]
-        logits = network(x).float()
-        if flip:
-            logits = (logits + network(x.flip(4)).float().flip(4)) / 2
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.inference_mode():
+            x = torch.from_numpy(np.ascontiguousarray(head))[None, None]
+            logits = network(x).float()
+            if flip:
+                logits = (logits + network(x.flip(4)).float().flip(4)) / 2
+    finally:
+        torch.set_num_threads(threads)
     return logits[0, 0].numpy()
 
 
@@ -181,10 +190,13 @@ def mask_from_probability(probability: sitk.Image, image: sitk.Image, threshold:
     edge = sitk.ZeroFluxNeumannPad(smooth, [1] * 3, [1] * 3)
     fine = resample(edge, image, antialias=False)
     brain = sitk.GetArrayViewFromImage(fine) >= threshold
-    return _image(_fill(largest_piece(brain)), image)
+    return _image(fill_holes(largest_piece(brain)), image)
 
 
-def _find_in_head(flair: sitk.Image, bundle: Bundle | str | Path | None, progress: Progress | None) -> sitk.Image:
+def find_in_head(
+    flair: sitk.Image, *, bundle: Bundle | str | Path | None = None, progress: Progress | None = None
+) -> sitk.Image:
+    """Find the brain in a whole head; see `find_brain`."""
     from .bundle import Bundle, load_bundle
     from .model_store import default_model
 
@@ -198,7 +210,9 @@ def _find_in_head(flair: sitk.Image, bundle: Bundle | str | Path | None, progres
     _check_sure(probability)
     if progress is not None:
         progress.update(0.4)
-    return refined_mask(flair, probability, model.threshold)
+    mask = refined_mask(flair, probability, model.threshold)
+    check_brain_volume(mask, "for the FLAIR")
+    return mask
 
 
 def refined_mask(image: sitk.Image, probability: sitk.Image, threshold: float = 0.5) -> sitk.Image:
@@ -228,17 +242,13 @@ def _check_sure(probability: sitk.Image) -> None:
 
 def mask_from_share(share: sitk.Image, image: sitk.Image) -> sitk.Image:
     """The largest piece of what is at least half brain, holes filled; uint8 on the grid of `image`."""
-    return _image(_fill(largest_piece(sitk.GetArrayViewFromImage(share) >= 0.5)), image)
+    return _image(fill_holes(largest_piece(sitk.GetArrayViewFromImage(share) >= 0.5)), image)
 
 
 def _agree(guess: sitk.Image, refined: sitk.Image) -> bool:
     """Whether the refined mask is still the brain that the network saw (Dice at least `LEAST_AGREEMENT`)."""
     one, other = (sitk.GetArrayViewFromImage(mask) > 0 for mask in (guess, refined))
     return 2 * np.count_nonzero(one & other) >= LEAST_AGREEMENT * (np.count_nonzero(one) + np.count_nonzero(other))
-
-
-def _fill(mask: np.ndarray) -> np.ndarray:
-    return ndimage.binary_fill_holes(mask)
 
 
 def _image(mask: np.ndarray, like: sitk.Image) -> sitk.Image:

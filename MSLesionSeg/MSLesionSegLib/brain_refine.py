@@ -13,6 +13,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from .grid import Grid, model_grid, resample
+from .mask_shape import depth, fill_holes, largest_piece
 
 #: Edge of the voxels it works on, mm.
 SPACING_MM = 1.5
@@ -50,7 +51,7 @@ def refine_brain(image: sitk.Image, guess: sitk.Image) -> sitk.Image:
     brain = sitk.GetArrayFromImage(resample(edge, grid, antialias=False)) >= 0.5
     seen = _field_of_view(image, grid)
     if brain.any():
-        brain = ndimage.binary_fill_holes(largest_piece(brain))
+        brain = fill_holes(largest_piece(brain))
     for _ in range(PASSES):
         if brain.any():
             brain = _grow_and_cut(values, brain) & seen
@@ -58,21 +59,11 @@ def refine_brain(image: sitk.Image, guess: sitk.Image) -> sitk.Image:
     return resample(padded, image, antialias=False)
 
 
-def largest_piece(mask: np.ndarray) -> np.ndarray:
-    """The largest 26-connected piece of a mask (z, y, x); an empty mask stays empty."""
-    labels, count = ndimage.label(mask, np.ones((3, 3, 3), dtype=bool))
-    if count <= 1:
-        return mask
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
-    return labels == sizes.argmax()
-
-
 def _grow_and_cut(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
-    depth = _depth(brain)
-    certain = depth > CERTAIN_MM
-    local = _local_intensity(values, brain)
-    tissue = (values > TISSUE * local) & ((values < TOO_BRIGHT * local) | (depth > RIM_MM))
+    inside = _depth(brain)
+    certain = inside > CERTAIN_MM
+    local = _local_intensity(values, brain, inside)
+    tissue = (values > TISSUE * local) & ((values < TOO_BRIGHT * local) | (inside > RIM_MM))
     tissue = tissue & (_depth(~brain) <= REACH_MM) | certain
     core = largest_piece(_depth(tissue) > OPENING_MM)
     opened = largest_piece((_depth(~core) <= OPENING_MM) & tissue | certain)
@@ -80,12 +71,12 @@ def _grow_and_cut(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
     padded = np.pad(opened, margin, mode="edge")
     closed = _depth(_depth(~padded) <= CLOSING_MM) > CLOSING_MM
     inner = (slice(margin, -margin),) * 3
-    return ndimage.binary_fill_holes(closed[inner] | opened)
+    return fill_holes(closed[inner] | opened)
 
 
-def _local_intensity(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
+def _local_intensity(values: np.ndarray, brain: np.ndarray, inside: np.ndarray) -> np.ndarray:
     """Mean intensity of the brain around each voxel, so that a strong coil bias does not move the edge."""
-    deep = _depth(brain) > _DEEP_MM
+    deep = inside > _DEEP_MM
     if not deep.any():
         deep = brain
     median = float(np.median(values[deep]))
@@ -97,8 +88,7 @@ def _local_intensity(values: np.ndarray, brain: np.ndarray) -> np.ndarray:
 
 
 def _depth(mask: np.ndarray) -> np.ndarray:
-    """Distance (mm) of each voxel of a mask from the nearest voxel outside it; 0 outside."""
-    return ndimage.distance_transform_edt(mask, sampling=SPACING_MM)
+    return depth(mask, SPACING_MM)
 
 
 def _field_of_view(image: sitk.Image, grid: Grid) -> np.ndarray:

@@ -82,21 +82,20 @@ class Bundle:
         try:
             # First without memory: a damaged width must not fill the machine before the shapes are compared.
             with torch.random.fork_rng(devices=[]), torch.device("meta"):
-                skeleton = build_network(architecture).state_dict()
+                network = build_network(architecture)
         except (ModelError, TypeError, ValueError, KeyError, IndexError, RuntimeError) as error:
             reason = str(error).rstrip(".")
             raise ModelError(
                 f"{DESCRIPTION} of the model {self.path} does not describe a network that can be built: {reason}.",
                 getattr(error, "hint", "") or FETCH_AGAIN,
             ) from error
-        self._compare({name: tuple(value.shape) for name, value in skeleton.items()})
-        with torch.random.fork_rng(devices=[]):
-            network = build_network(architecture)
+        self._compare({name: tuple(value.shape) for name, value in network.state_dict().items()})
         weights = load_file(self.folder / WEIGHTS, device="cpu")
         for name, value in weights.items():
             if not torch.isfinite(value).all():
                 raise ModelError(f"The weights of the model {self.path} are not finite in {name}.", FETCH_AGAIN)
-        network.load_state_dict(weights, strict=True)
+        wide = {name: value.float() if value.is_floating_point() else value for name, value in weights.items()}
+        network.load_state_dict(wide, strict=True, assign=True)
         return network.eval().requires_grad_(False)
 
     def _compare(self, expected: dict[str, tuple[int, ...]]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -24,6 +26,8 @@ NOTED_COVERAGE = 0.98
 #: heads: 0.35 to 0.56 in 12 series of one examination, 0.27 to 0.45 in 7 of another date, 0.06 to 0.28 in 22 of another
 #: patient.
 DOUBTFUL_FIT = 0.3
+#: Series whose bias is corrected at the same time; each holds a few copies of itself meanwhile.
+BIAS_WORKERS = 2
 #: A given brain mask may lose this share of its volume outside the FLAIR.
 MASK_OUTSIDE = 0.1
 
@@ -92,14 +96,8 @@ def prepare(
     soft_brain = sitk.Cast(brain_on_flair, sitk.sitkFloat32)
 
     progress.stage("bias")
-    corrected = {}
-    for number, name in enumerate(study.contrasts):
-        progress.update(number / len(study.contrasts), name)
-        series = study.image(name)
-        mask = resample(soft_brain, series, transforms[name].GetInverse()) >= 0.5
-        corrected[name] = _named(study, name, correct_bias, series, mask)
-        if corrected[name] is not series:
-            notes.append(f"{name}: intensity bias corrected.")
+    corrected, bias_notes = _correct_bias(study, soft_brain, transforms, progress)
+    notes.extend(bias_notes)
 
     progress.stage("resample")
     grid = model_grid(study.flair, spacing_mm)
@@ -123,15 +121,8 @@ def _register(study: Study, registered: bool, progress: Progress) -> tuple[dict[
         return transforms, [f"{name}: taken as registered to the FLAIR." for name in others]
     if not others:
         return transforms, []
-    pool = ThreadPoolExecutor(len(others))
-    try:
-        running = {name: pool.submit(register_rigid, study.flair, study.image(name)) for name in others}
-        pending = set(running.values())
-        while pending:
-            done, pending = wait(pending, timeout=0.2)
-            progress.update(1.0 - len(pending) / len(others))
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+    tasks = {name: partial(register_rigid, study.flair, study.image(name)) for name in others}
+    running = _side_by_side(tasks, len(others), progress)
     found: dict[str, Registration] = {name: _named(study, name, future.result) for name, future in running.items()}
     transforms |= {name: registration.transform for name, registration in found.items()}
     doubts = [doubt for name, registration in found.items() if (doubt := _doubt(name, registration))]
@@ -148,6 +139,35 @@ def _doubt(name: str, registration: Registration) -> str:
         f"The {name} fits the FLAIR poorly even after registration "
         f"(mutual information {registration.metric:.2f} nats); check that both are of one patient and one examination."
     )
+
+
+def _correct_bias(
+    study: Study, soft_brain: sitk.Image, transforms: dict[str, sitk.Transform], progress: Progress
+) -> tuple[dict[str, sitk.Image], list[str]]:
+    """The series without their bias, side by side: each takes one thread, so the order changes no byte."""
+
+    def correct(name: str) -> sitk.Image:
+        series = study.image(name)
+        return correct_bias(series, resample(soft_brain, series, transforms[name].GetInverse()) >= 0.5)
+
+    running = _side_by_side({name: partial(correct, name) for name in study.contrasts}, BIAS_WORKERS, progress)
+    corrected = {name: _named(study, name, future.result) for name, future in running.items()}
+    changed = [name for name in study.contrasts if corrected[name] is not study.image(name)]
+    return corrected, [f"{name}: intensity bias corrected." for name in changed]
+
+
+def _side_by_side(tasks: dict[str, Callable[[], Any]], workers: int, progress: Progress) -> dict[str, Future[Any]]:
+    """Run tasks on threads until all are done, or a cancel is asked for."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        running = {name: pool.submit(task) for name, task in tasks.items()}
+        pending = set(running.values())
+        while pending:
+            done, pending = wait(pending, timeout=0.2)
+            progress.update(1.0 - len(pending) / len(tasks))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+    return running
 
 
 def _given_brain(mask: sitk.Image, flair: sitk.Image) -> sitk.Image:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import SimpleITK as sitk
 
-from .brain_mask import find_brain, read_off
+from .brain_mask import find_in_head, read_off
 from .errors import ModelError
 from .finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
 from .grid import resample
@@ -203,7 +203,7 @@ def _find_brain(flair: sitk.Image, models: dict[str, dict[str, str]], progress: 
         return mask
     bundle = load_bundle(default_model("brain"), kind="brain")
     models["brain"] = _identity(bundle)
-    return find_brain(flair, bundle=bundle, progress=progress)
+    return find_in_head(flair, bundle=bundle, progress=progress)
 
 
 def _identity(bundle: Bundle) -> dict[str, str]:

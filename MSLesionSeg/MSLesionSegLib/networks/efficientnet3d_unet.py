@@ -205,7 +205,12 @@ class EfficientNet3DUNet(nn.Module):
 
 
 def _initialise(network: nn.Module) -> None:
-    """He initialisation of the convolutions; the logit starts at a lesion share of about two per cent."""
+    """He initialisation of the convolutions; the logit starts at a lesion share of about two per cent.
+
+    On the meta device there is nothing to initialise, and PyTorch would take a second to find that out.
+    """
+    if network.logit.weight.is_meta:
+        return
     for module in network.modules():
         if isinstance(module, nn.Conv3d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
