@@ -33,3 +33,4 @@ bench: $(READY)
 
 gpu: $(READY)
 	$(BIN)/python -m pytest -m cuda
+	$(BIN)/python -m Testing.benchmarks inference_gpu
