@@ -55,10 +55,9 @@ def depth(mask: np.ndarray, spacing_mm: float) -> np.ndarray:
         spacing_mm: edge of the cubic voxels.
 
     Returns:
-        mm, float32, shape (z, y, x); a huge value everywhere where the mask covers the whole array.
+        mm, float32, shape (z, y, x); of no meaning where the mask covers the whole array.
     """
     outside = sitk.GetImageFromArray((~mask).view(np.uint8))
     outside.SetSpacing([spacing_mm] * 3)
     squared = sitk.SignedMaurerDistanceMap(outside, insideIsPositive=False, squaredDistance=True, useImageSpacing=True)
-    distance = np.maximum(sitk.GetArrayViewFromImage(squared), 0.0)
-    return np.sqrt(distance, out=distance)
+    return np.sqrt(np.where(mask, sitk.GetArrayViewFromImage(squared), 0.0))

@@ -187,10 +187,12 @@ def not_finite(path: Path | str) -> StudyError:
 
 
 def _sform_axes(srow: tuple[float, ...]) -> tuple[np.ndarray, float]:
-    """Lengths of the sform's axes in mm, and their largest deviation from right angles (infinite if one is 0 long)."""
+    """Lengths of the sform's axes in mm, and deviation from right angles (infinite if a length is 0 or infinite)."""
     axes = np.array(srow, dtype=np.float64).reshape(3, 4)[:, :3]
     lengths = np.linalg.norm(axes, axis=0)
     if not np.all(lengths > 0):
         return np.zeros(3), math.inf
+    if not np.all(np.isfinite(lengths)):
+        return lengths, math.inf
     axes = axes / lengths
     return lengths, float(np.abs(axes.T @ axes - np.eye(3)).max())

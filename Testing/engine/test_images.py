@@ -292,6 +292,15 @@ def test_spacing_that_contradicts_the_sform(tmp_path):
     assert "3 x 4.5 x 6.6 mm in one place and 4 x 4.5 x 6.6 mm in its sform" in refusal(path).message
 
 
+def test_an_infinite_sform_is_a_sentence_without_a_warning(tmp_path, recwarn):
+    path = write_with_sform(tmp_path / "a.nii", np.diag([4, 4.5, 6.6, 1]), qform=False)
+    data = bytearray(path.read_bytes())
+    data[280:284] = np.float32(np.inf).tobytes()
+    path.write_bytes(data)
+    assert "inf x 4.5 x 6.6 mm in its sform" in refusal(path).message
+    assert not recwarn.list
+
+
 def sheared(amount: float) -> np.ndarray:
     affine = np.diag([4.0, 4.5, 6.6, 1.0])
     affine[0, 1] = amount * 4.5

@@ -11,7 +11,10 @@ from MSLesionSegLib.mask_shape import bounding_box, depth, fill_holes, largest_p
 def blobs() -> np.ndarray:
     """Several pieces with holes, some at the array's edge, (30, 34, 38)."""
     noise = ndimage.gaussian_filter(np.random.default_rng(0).standard_normal((30, 34, 38)), 2)
-    return np.abs(noise) > 0.04
+    mask = np.abs(noise) > 0.04
+    mask[10:20, 10:20, 10:20] = True
+    mask[12:16, 13:15, 14] = False
+    return mask
 
 
 def test_holes_are_those_that_faces_do_not_leave(blobs):
