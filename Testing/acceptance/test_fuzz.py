@@ -75,8 +75,10 @@ def dicom(folder: Path) -> list[Path]:
 def altered(chance: np.random.Generator, content: bytes) -> bytes:
     """Bytes, numbers or words of the header changed, or the end cut off."""
     changed = bytearray(content)
-    header = min(len(changed), 420)
     for _ in range(int(chance.integers(1, 5))):
+        header = min(len(changed), 420)
+        if header < 16:
+            break
         kind = chance.integers(4)
         if kind == 0:
             changed[int(chance.integers(header))] = int(chance.integers(256))
@@ -91,9 +93,6 @@ def altered(chance: np.random.Generator, content: bytes) -> bytes:
                 changed[found.start() : found.end()] = WORDS[int(chance.integers(len(WORDS)))]
         elif chance.random() < 0.3:
             del changed[int(chance.integers(len(changed))) :]
-            header = min(len(changed), header)
-        if header < 16:
-            break
     return bytes(changed)
 
 
