@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
+
+from .process_sum import full_precision, process_sum, processes
 
 STATISTICS_PATCHES = 128
 
@@ -34,16 +35,14 @@ class SharedBatchNorm3d(nn.BatchNorm3d):
         """Normalise (B, C, z, y, x)."""
         if not self.training:
             return super().forward(x)
-        from torch.distributed.nn.functional import all_reduce
-
-        values = x.float()
-        count = dist.get_world_size() * values.numel() / values.shape[1]
-        sums = all_reduce(values.sum((0, 2, 3, 4))) / count
-        centred = values - sums[:, None, None, None]
-        variance = all_reduce(centred.square().sum((0, 2, 3, 4))) / count
+        values = full_precision(x)
+        count = processes() * values.numel() / values.shape[1]
+        mean = process_sum(values.sum((0, 2, 3, 4))) / count
+        centred = values - mean[:, None, None, None]
+        variance = process_sum(centred.square().sum((0, 2, 3, 4))) / count
         with torch.no_grad():
             self.num_batches_tracked += 1
-            self.running_mean.lerp_(sums.detach(), self.momentum)
+            self.running_mean.lerp_(mean.detach(), self.momentum)
             self.running_var.lerp_(variance.detach() * count / (count - 1), self.momentum)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (centred * scale[:, None, None, None] + self.bias[:, None, None, None]).to(x.dtype)
@@ -71,6 +70,7 @@ def measure_statistics(network: nn.Module, patches: Dataset, device: torch.devic
         layer.momentum = None
         layer.train()
     loader = DataLoader(Subset(patches, range(min(len(patches), STATISTICS_PATCHES))), 2, num_workers=workers)
+    dtype = next(network.parameters()).dtype
     for images, _ in loader:
-        network(images.to(device))
+        network(images.to(device, dtype))
     network.eval()

@@ -29,7 +29,7 @@ from .mask_files import read_mask
 from .prepared_cache import PreparedCache
 
 SPACING_MM = 1.0
-FORMAT = 1
+FORMAT = 2
 """To be raised whenever preparation changes what it gives for the same files."""
 MARGIN = 8
 """Voxels kept around the brain; as far as the predictor's windows reach beyond it."""
@@ -148,7 +148,8 @@ def _prepare_case(case: Case, place: Path, progress: Progress) -> None:
     study = read_study(*images)
     lesion_on_flair = Grid.of(study.flair).image(read_mask(case.mask, Grid.of(study.flair)))
     prepared = prepare(study, spacing_mm=SPACING_MM, progress=_OnlyCancel(progress))
-    lesion = sitk.GetArrayFromImage(resample(lesion_on_flair, prepared.grid)) >= 0.5
+    # Interpolated, a lesion of a single slice or voxel would shrink; so its volume stays.
+    lesion = sitk.GetArrayFromImage(resample(lesion_on_flair, prepared.grid, interpolator="nearest")) > 0
     box = _box(prepared.brain)
     channels = np.ascontiguousarray(prepared.channels[(slice(None), *box)])
     brain, lesion = prepared.brain[box], lesion[box] & prepared.brain[box]

@@ -10,12 +10,12 @@ from MSLesionSegLib.device import choose_device
 from MSLesionSegLib.errors import UsageError
 
 
-def make_fabric(device: str, *, bf16: bool) -> Fabric:
+def make_fabric(device: str, precision: str) -> Fabric:
     """Lightning Fabric for this process, and for its companions where ``torchrun`` started several.
 
     Args:
         device: "auto", "cpu" or "cuda".
-        bf16: run the network in bfloat16 where that is safe.
+        precision: "bf16-mixed" runs the network in bfloat16 where that is safe; "32-true", "64-true".
 
     Raises:
         UsageError, ResourceError: the device cannot be used.
@@ -28,7 +28,7 @@ def make_fabric(device: str, *, bf16: bool) -> Fabric:
         devices=here,
         num_nodes=max(1, processes // here),
         strategy="ddp" if processes > 1 else "auto",
-        precision="bf16-mixed" if bf16 else "32-true",
+        precision=precision,
     )
     fabric.launch()
     return fabric

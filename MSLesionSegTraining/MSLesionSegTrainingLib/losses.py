@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
+
+from .process_sum import full_precision, process_sum
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -28,11 +29,11 @@ def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
         logits: (B, 1, z, y, x).
         target: (B, 1, z, y, x), 0 or 1.
     """
-    logits = logits.float()
+    logits = full_precision(logits)
     probability = torch.sigmoid(logits)
-    overlap, total = _summed((probability * target).sum(), probability.sum() + target.sum())
+    overlap, total = process_sum(torch.stack(((probability * target).sum(), probability.sum() + target.sum())))
     dice = (2 * overlap + SMOOTH) / (total + SMOOTH)
-    return 1 - dice + F.binary_cross_entropy_with_logits(logits, target)
+    return 1 - dice + F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
 
 
 def focal_tversky(logits: Tensor, target: Tensor) -> Tensor:
@@ -45,21 +46,12 @@ def focal_tversky(logits: Tensor, target: Tensor) -> Tensor:
         logits: (B, 1, z, y, x).
         target: (B, 1, z, y, x), 0 or 1.
     """
-    probability = torch.sigmoid(logits.float())
-    found, predicted, annotated = _summed((probability * target).sum(), probability.sum(), target.sum())
+    probability = torch.sigmoid(full_precision(logits))
+    sums = torch.stack(((probability * target).sum(), probability.sum(), target.sum()))
+    found, predicted, annotated = process_sum(sums)
     weighted = found + MISS_WEIGHT * (annotated - found) + (1 - MISS_WEIGHT) * (predicted - found)
     tversky = (found + SMOOTH) / (weighted + SMOOTH)
     return (1 - tversky).clamp(min=1e-6) ** FOCUS
 
 
 LOSSES: dict[str, Loss] = {"dice-ce": dice_cross_entropy, "focal-tversky": focal_tversky}
-
-
-def _summed(*values: Tensor) -> Tensor:
-    """Values stacked, summed over the processes that train together; gradients flow back through the sum."""
-    stacked = torch.stack(values)
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
-        from torch.distributed.nn.functional import all_reduce
-
-        return all_reduce(stacked)
-    return stacked

@@ -67,6 +67,11 @@ class TrainSettings:
         """Optimiser steps of the run, None where time decides."""
         return None if self.epochs is None else self.epochs * self.epoch_steps
 
+    @property
+    def precision(self) -> str:
+        """Precision of the arithmetic, as Lightning Fabric names it."""
+        return "bf16-mixed" if self.bf16 else "32-true"
+
     def save(self, path: Path) -> None:
         """Write as JSON, whole or not at all."""
         partial = path.with_suffix(".partial")

@@ -74,7 +74,7 @@ def train(
         ResourceError: the loss is no longer finite, or the memory does not suffice; the last checkpoint is good.
     """
     check_run_folder(run, resume=resume)
-    fabric = fabric or make_fabric("auto", bf16=settings.bf16)
+    fabric = fabric or make_fabric("auto", settings.precision)
     trainer = Trainer(settings, patches, validation, run, progress, fabric, start)
     if resume:
         trainer.load(load_checkpoint(run, fabric.device))
@@ -203,12 +203,15 @@ class Trainer:
         self._optimiser.step()
         _follow(self._average, self._network, min(self._settings.ema, (1 + self.step) / (10 + self.step)))
         self.step += 1
-        self._losses.append(loss.item())
+        self._losses.append(
+            float(self._fabric.all_reduce(loss.detach())) if self._fabric.world_size > 1 else loss.item()
+        )
         if log is not None:
             log.step(self.step, self._losses[-1], rate)
 
     def _end_epoch(self, log: RunLog | None) -> None:
         settings, patch = self._settings, self._settings.recipe.patch
+        self._progress.update(self._done(), "validating")
         epoch = math.ceil(self.step / settings.epoch_steps)
         measure_statistics(self._average, self._patches, self._fabric.device, _workers())
         rows = self._gathered(validate(self._average, self._mine(), patch, self._fabric.device.type))
@@ -337,4 +340,4 @@ def _seed(seed: int, step: int, rank: int) -> int:
 @torch.no_grad()
 def _follow(average: nn.Module, network: nn.Module, decay: float) -> None:
     for mean, now in zip(average.parameters(), network.parameters(), strict=True):
-        mean.lerp_(now, 1 - decay)
+        mean.lerp_(now.to(mean.dtype), 1 - decay)

@@ -133,7 +133,7 @@ def train(
     check_run_folder(out, resume=resume)
     if resume:
         settings = _resumed(settings, TrainSettings.load(out), given, out)
-    fabric = make_fabric(device.value, bf16=settings.bf16)
+    fabric = make_fabric(device.value, settings.precision)
     if not fabric.is_global_zero:
         run_training(settings, dataset, out, SilentProgress(), fabric, start, resume, cache, force_overlap)
         return

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from MSLesionSegTrainingLib.appearance import vary_appearance
-from MSLesionSegTrainingLib.painting import LesionLevels, blur, measure_levels, paint
 from MSLesionSegTrainingLib.brain_place import BrainBox, between, brain_box
 from MSLesionSegTrainingLib.canvases import shape_mask
+from MSLesionSegTrainingLib.painting import LesionLevels, blur, measure_levels, paint
 from MSLesionSegTrainingLib.patches import PatchDataset, PatchRecipe
 from MSLesionSegTrainingLib.samplers import make_sampler
 from MSLesionSegTrainingLib.spatial import patch_offsets, random_affine, read_places

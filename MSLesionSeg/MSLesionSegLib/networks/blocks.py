@@ -50,7 +50,7 @@ class DepthwiseConv3d(nn.Conv3d):
         if x.device.type != "cpu":
             return super().forward(x)
         with torch.autocast("cpu", enabled=False):
-            return super().forward(x.float())
+            return super().forward(x.to(self.weight.dtype))
 
 
 class SqueezeExcitation(nn.Module):
