@@ -6,6 +6,7 @@ from MSLesionSegLib.cli import build_app as build_engine_app
 
 from .brain_command import brain_train
 from .cases_command import cases
+from .evaluate_command import evaluate
 from .example_command import example
 from .import_command import import_cases
 from .release_command import release
@@ -18,6 +19,7 @@ def build_app() -> typer.Typer:
     app.command()(cases)
     app.command(name="import")(import_cases)
     app.command()(train)
+    app.command()(evaluate)
     app.command()(example)
     _models(app).command()(release)
     app.command()(brain_train)

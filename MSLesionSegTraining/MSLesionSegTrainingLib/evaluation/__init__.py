@@ -1,0 +1,1 @@
+"""Predicted masks against annotated ones: scores of each case, of the cohort, figures and a page."""
