@@ -1,8 +1,8 @@
 """MSLesSeg: 75 patients, one to four dates, by Guarnera et al.
 
 The set's paper is Scientific Data 12, 920, 2025, doi 10.1038/s41597-025-05250-y. Endings of names as in
-``registration.py`` of its authors' ``alessiarondinella/MSLesSeg-2024``, folders ``train`` and ``test`` and masks as in
-``raw/Dataset002_MSLesSeg/setup.py`` of ``aymuos15/SegData``; the paths are those that public code reads:
+``registration.py`` of its authors' ``alessiarondinella/MSLesSeg-2024``; the folders are those that public code which
+reads the set expects, no description by the authors was found:
 ``train/P1/T1/P1_T1_{FLAIR,T1,T2,MASK}.nii.gz`` with a folder for each date, and
 ``test/P54/P54_{FLAIR,T1,T2,MASK}.nii.gz`` with one date a patient. The first T1 of a name is the date, not the
 contrast. Images and masks share one MNI grid.
