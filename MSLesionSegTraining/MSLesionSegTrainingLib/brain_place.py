@@ -9,7 +9,7 @@ import numpy as np
 from .lesion_index import LesionIndex
 
 EDGE_PERCENT = 1.0
-"""A brain is taken to reach from this percentile of its voxels to the opposite one, so that stray voxels do not count."""
+"""A brain reaches from this percentile of its voxels to the opposite one, so that stray voxels do not count."""
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,7 @@ def between(source: BrainBox, target: BrainBox) -> tuple[np.ndarray, np.ndarray]
 
 def moved(lesions: LesionIndex, scale: np.ndarray, offset: np.ndarray) -> LesionIndex:
     """The lesions of an index at ``scale * place + offset``, in whole voxels; sizes stay those of the source."""
-    voxels = np.rint(lesions.voxels * scale + offset).astype(lesions.voxels.dtype)
-    return replace(lesions, voxels=voxels)
+    voxels, specks = (
+        np.rint(places * scale + offset).astype(places.dtype) for places in (lesions.voxels, lesions.specks)
+    )
+    return replace(lesions, voxels=voxels, specks=specks)

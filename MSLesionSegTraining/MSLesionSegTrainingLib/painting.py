@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 
 from .canvases import Canvas
-from .spatial import smooth_field
+from .spatial import along_axes, smooth_field
 
 FALLBACK_MEAN = (2.0, -0.3, 1.8)
 """Mean lesion level on normalised FLAIR, T1w and T2w where no lesion was measured."""
@@ -27,6 +28,8 @@ one voxel of the annotated edge, in both labelled patients and in lesions of eve
 GROUND_MM = 1.5
 """What is finer than this stays when a lesion is painted over it: without the scanner's noise a lesion would be known
 by its smoothness."""
+REACH = 6
+"""Voxels around the lesions within which painting looks at the image and changes it."""
 CORE_MM, CORE_CHANGE = 2.0, (-0.6, -1.0, 2.0)
 """How FLAIR, T1w and T2w change towards the core of a large lesion, and over what depth (T1w "black holes")."""
 CSF_FLAIR, CSF_T2 = -2.0, 3.2
@@ -89,6 +92,19 @@ def paint(
     Returns:
         The painted channels, and the painted lesions (z, y, x) as 0 or 1.
     """
+    box = _around(mask > 0.5, REACH)
+    if box is None:
+        return channels, torch.zeros_like(mask)
+    painted, label = channels.clone(), torch.zeros_like(mask)
+    inner = (slice(None), *box)
+    painted[inner], label[box] = _paint_all(rng, channels[inner], mask[box], brain[box], levels)
+    return painted, label
+
+
+def _paint_all(
+    rng: np.random.Generator, channels: Tensor, mask: Tensor, brain: Tensor, levels: LesionLevels
+) -> tuple[Tensor, Tensor]:
+    """`paint` on the whole of a box of any shape."""
     fluid = (channels[0] < CSF_FLAIR) | ((channels[2] > CSF_T2) & (channels[0] < 0.5))
     inside = (mask > 0.5) & (brain > 0.5) & ~fluid
     if not bool(inside.any()):
@@ -101,8 +117,9 @@ def paint(
     labels = labels * stands_out[labels]
     inside = torch.from_numpy(labels > 0)
     target = torch.from_numpy(drawn.astype(np.float32))[torch.from_numpy(_spread_labels(labels))].permute(3, 0, 1, 2)
-    size = mask.shape[0]
+    size = max(mask.shape)
     texture = smooth_field(rng, 3, size, max(4, size // 3)) + 0.5 * smooth_field(rng, 3, size, max(3, size // 8))
+    texture = texture[(slice(None), *(slice(n) for n in mask.shape))]
     spread = torch.from_numpy(levels.inside.astype(np.float32))[:, None, None, None]
     target = target + spread * rng.uniform(0.2, 0.6) * texture
     core = (2 * blur(inside.float()[None], CORE_MM) - 1).clamp(min=0)
@@ -114,6 +131,17 @@ def paint(
     change = weight * (target - torch.where(tissue > 0, ground, channels))
     change[0].clamp_(min=0)
     return channels + change, (inside & (change[0] > 0)).float()
+
+
+def _around(mask: Tensor, reach: int) -> tuple[slice, slice, slice] | None:
+    """The box of a mask (z, y, x) and so many voxels around it, cut at the border; None where the mask is empty."""
+    box = []
+    for axis in range(3):
+        found = mask.any(dim=[other for other in range(3) if other != axis]).nonzero()
+        if not len(found):
+            return None
+        box.append(slice(max(0, int(found[0]) - reach), int(found[-1]) + 1 + reach))
+    return tuple(box)
 
 
 def grow(rng: np.random.Generator, mask: Tensor) -> Tensor:
@@ -128,9 +156,18 @@ def grow(rng: np.random.Generator, mask: Tensor) -> Tensor:
 
 
 def blur(volume: Tensor, sigma: float | tuple[float, float, float]) -> Tensor:
-    """Gaussian blur of (C, z, y, x), edges repeated; sigma in voxels, one or one per axis (z, y, x)."""
+    """Gaussian blur of (C, z, y, x), edges repeated; sigma in voxels, to a hundredth, one or one per axis (z, y, x)."""
     sigmas = (sigma,) * 3 if isinstance(sigma, (int, float)) else sigma
-    return torch.from_numpy(ndimage.gaussian_filter(volume.numpy(), (0.0, *sigmas), mode="nearest", truncate=2.5))
+    kernels = (_gaussian(size, round(float(one), 2)) for size, one in zip(volume.shape[1:], sigmas, strict=True))
+    return along_axes(volume, tuple(kernels))
+
+
+@lru_cache(maxsize=256)
+def _gaussian(size: int, sigma: float) -> Tensor:
+    """Matrix (size, size), float32, that blurs a line."""
+    line = np.eye(size, dtype=np.float32)
+    blurred = ndimage.gaussian_filter1d(line, sigma, axis=0, mode="nearest", truncate=2.5) if sigma else line
+    return torch.from_numpy(np.ascontiguousarray(blurred))
 
 
 def _spread_labels(labels: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from .brain_place import between, moved
 from .canvases import Canvas, ShapeMask
 from .painting import LesionLevels, grow, paint
 from .samplers import Sampler
-from .spatial import patch_places, read_places, smooth_field
+from .spatial import patch_places, read_places, read_together, smooth_field
 from .synthesis import synthesise_patch
 
 
@@ -90,15 +90,17 @@ class PatchDataset(Dataset):
             if self.shapes and rng.random() < recipe.painted:
                 painted = self.shapes[rng.integers(len(self.shapes))]
         places = patch_places(rng, self._centre(rng, canvas, painted), recipe.patch)
-        brain = (read_places(canvas.brain, places) > 0.5).float()
+        source = canvas.tissue if canvas.channels is None else canvas.channels
+        shown, brain, annotated = read_together((source, canvas.brain, canvas.lesion), places)
+        brain = (brain > 0.5).float()
         if canvas.channels is None:
-            tissue = read_places(canvas.tissue, places) / 255.0
+            tissue = shown / 255.0
             channels, grey = synthesise_patch(rng, tissue), tissue[1]
-            shapes = read_places(canvas.lesion, places)[0]
+            shapes = annotated[0]
             known = torch.zeros_like(shapes)
         else:
-            channels = read_places(canvas.channels, places)
-            known = (read_places(canvas.lesion, places)[0] > 0.5).float()
+            channels = shown
+            known = (annotated[0] > 0.5).float()
             grey = grey_matter_share(channels, known)
             shapes = torch.zeros_like(known) if painted is None else self._shapes(rng, canvas, painted, places)
         if rng.random() < recipe.grey:

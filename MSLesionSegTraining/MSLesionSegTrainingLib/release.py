@@ -1,4 +1,4 @@
-"""From a finished run to a model bundle: its weights, a threshold chosen on validation alone, a card with its figures."""
+"""From a finished run to a model bundle: weights, a threshold chosen on validation alone, a card with the figures."""
 
 from __future__ import annotations
 
