@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 
 from lightning_fabric import Fabric
@@ -20,6 +21,7 @@ def make_fabric(device: str, precision: str) -> Fabric:
     Raises:
         UsageError, ResourceError: the device cannot be used.
     """
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     kind, _ = choose_device(device)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from MSLesionSegLib.errors import UsageError
+from MSLesionSegLib.errors import StudyError, UsageError
 from MSLesionSegLib.protocol import Progress
 
 from .painting import measure_levels
@@ -59,6 +59,8 @@ def run_training(
     Raises:
         MSLesionSegError: see ``load_training_set``, ``check_overlap`` and ``train``.
     """
+    if not dataset.is_dir():
+        raise StudyError(f"There is no folder {dataset}.", "Name the folder of a data set (docs/formats.md).")
     progress.plan({"prepare": 1.0, "train": 20.0, "score": 1.0})
     progress.stage("prepare", "preparing the cases")
     prepared = PreparedCache(cache or dataset / PREPARED)

@@ -10,9 +10,11 @@ from torch import nn
 
 from MSLesionSegLib.bundle import load_bundle
 from MSLesionSegLib.errors import UsageError
-from MSLesionSegLib.model_store import find_model
+from MSLesionSegLib.model_store import default_model, find_model
 
 from .training_set import CaseRecord
+
+SHIPPED = "shipped"
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,15 @@ class Start:
 def load_start(name_or_path: str) -> Start:
     """Load a lesion bundle to start from.
 
+    Args:
+        name_or_path: of the model; ``shipped`` is the one that ships with the program.
+
     Raises:
         ModelError: there is no such model, or it is damaged.
         UsageError: it was trained for other contrasts.
     """
-    bundle = load_bundle(find_model(name_or_path, "lesion"), kind="lesion")
+    place = default_model("lesion") if name_or_path == SHIPPED else find_model(name_or_path, "lesion")
+    bundle = load_bundle(place, kind="lesion")
     model = bundle.model
     if list(model.contrasts) != ["FLAIR", "T1w", "T2w"]:
         raise UsageError(f"{name_or_path} takes {'+'.join(model.contrasts)}.", "Start from a model of FLAIR, T1w, T2w.")

@@ -157,6 +157,12 @@ def test_a_data_set_without_cases_is_told(tmp_path, capsys):
     assert "holds no sub-*/anat/*_FLAIR" in capsys.readouterr().err
 
 
+def test_a_data_set_that_is_not_there_is_told_and_not_made(tmp_path, capsys):
+    assert call("train", tmp_path / "none", "--out", tmp_path / "run", "--progress", "none") == 3
+    assert f"Error: There is no folder {tmp_path / 'none'}." in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_folder_that_is_no_run_is_not_released(tmp_path):
     with pytest.raises(UsageError, match=r"is no training run: it holds no settings\.json"):
         release_bundle(tmp_path, tmp_path / "bundle", name="trial", version="0.1", folds=[])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
+from scipy.spatial import KDTree
 
 from .policy import Policy
 
@@ -28,9 +29,8 @@ def surface_distances(
     Returns:
         mm, (n,) from the annotation's surface and (m,) from the prediction's.
     """
-    borders = surface(truth), surface(predicted)
-    to_truth, to_predicted = (ndimage.distance_transform_edt(~border, sampling=spacing_xyz[::-1]) for border in borders)
-    return to_predicted[borders[0]], to_truth[borders[1]]
+    points = [np.argwhere(surface(mask)) * np.asarray(spacing_xyz[::-1]) for mask in (truth, predicted)]
+    return tuple(KDTree(other).query(own)[0] for own, other in (points, points[::-1]))
 
 
 def surface_scores(
