@@ -98,6 +98,20 @@ def test_a_reader_that_went_away_cancels_the_run():
         progress.check()
 
 
+def test_a_run_that_outlives_its_reader_goes_on_until_it_is_cancelled():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(32, "Broken pipe")
+
+    progress = JsonProgress(STAGES, Closed())
+    progress.outlives_reader = True
+    progress.stage("read")
+    progress.check()
+    progress.cancelled = True
+    with pytest.raises(Cancelled):
+        progress.check()
+
+
 def test_an_unknown_kind_of_progress_is_refused():
     with pytest.raises(UsageError, match="--progress is 'xml', which is not known"):
         make_progress("xml")
