@@ -144,15 +144,15 @@ def test_size_bins_go_by_mm3_and_an_edge_belongs_above(spacing, bins):
     assert sum(scores.size_found) == 1
 
 
-def test_a_probability_of_one_half_on_voxels_of_which_a_fifth_are_lesion():
+def test_a_probability_of_one_half_on_voxels_of_which_a_seventh_are_lesion():
     truth = boxes(np.s_[5, 5, 5])
     policy = Policy(calibration_margin_mm=1.0)  # the voxel and its six neighbours
     bins = reliability(np.full(SHAPE, 0.5, np.float32), truth, EMPTY, MM, policy)
     assert bins.voxels.sum() == 7 and bins.voxels[7] == 7
     assert bins.ece == pytest.approx(0.5 - 1 / 7)
     assert bins.brier == pytest.approx(0.25)
-    thick = reliability(np.full(SHAPE, 0.5, np.float32), truth, EMPTY, THICK, policy)
-    assert thick.voxels.sum() == 7  # two on either side along x, one along y, none along z
+    thick = reliability(np.full(SHAPE, 0.5, np.float32), truth, EMPTY, THICK, Policy(calibration_margin_mm=0.5))
+    assert thick.voxels.sum() == 3  # one on either side along x, which is 0.5 mm, none along y and z
 
 
 def test_perfect_probabilities_have_no_error_and_none_are_measured_without_lesions():
@@ -182,7 +182,7 @@ def test_monai_gives_the_same_dice_hd95_assd_and_surface_dice(masks, spacing):
 def test_panoptica_gave_the_same_lesion_f1_dice_and_surface_distances():
     # panoptica 2.1.7, run on TRUTH and PREDICTED in an environment of its own, because it needs numpy < 2.3:
     # ConnectedComponentsInstanceApproximator and NaiveThresholdMatching(Metric.IOU, 0.25) gave rq, prec and rec of
-    # 0.5 and global_bin_dsc; metrics.hausdorff_distance and metrics.assd with voxelspacing (2, 1, 0.5) gave the distances.
+    # 0.5 and global_bin_dsc; metrics.hausdorff_distance and metrics.assd with voxelspacing (2, 1, 0.5) the distances.
     values = lesion_scores(TRUTH, PREDICTED, THICK, POLICY).values
     assert (values["iou25_recall"], values["iou25_precision"], values["iou25_f1"]) == (0.5, 0.5, 0.5)
     assert voxel_scores(TRUTH, PREDICTED, TRUTH.size, POLICY)["dice"] == pytest.approx(0.4827586206896552)
