@@ -22,6 +22,8 @@ from .errors import StudyError
 CHUNK_BYTES = 1 << 22
 DAMAGED_HINT = "Copy or export it again; the copy here is not the whole file."
 SCALE_TOLERANCE = 0.01
+MOST_MM = 1e6
+"""No number of an sform is larger; ITK takes hours over some that are."""
 DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
 # NIfTI data type code -> numpy type. RGB, complex and bit types are left out: they are refused by their own sentence.
@@ -132,6 +134,11 @@ def read_header(path: Path) -> NiftiHeader:
         stored, meant = (" x ".join(f"{step:g}" for step in steps) for steps in (spacing, lengths))
         raise StudyError(
             f"{path} contradicts itself: its voxel spacing is {stored} mm in one place and {meant} mm in its sform.",
+            "Convert the series again from the scanner's DICOM files.",
+        )
+    if has_sform and not all(abs(number) <= MOST_MM for number in values["srow"]):
+        raise StudyError(
+            f"{path} is damaged: its sform places voxels at no finite distance.",
             "Convert the series again from the scanner's DICOM files.",
         )
     return NiftiHeader(

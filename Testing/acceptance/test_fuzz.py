@@ -8,6 +8,7 @@ import gzip
 import os
 import re
 import shutil
+import signal
 import tempfile
 import time
 from collections.abc import Iterator
@@ -30,6 +31,7 @@ pytestmark = pytest.mark.acceptance
 SHAPE = (12, 28, 24)
 SPACING = (8.0, 7.0, 10.0)
 MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
+LONGEST_S = 120
 WORDS = (b"nan", b"-nan", b"inf", b"1e400", b"-1", b"0", b"99999999999999999999", b"(1,0,0)", b"none", b"", b"\xff\xfe")
 FORMATS = ("nii", "nii.gz", "nrrd", "mha", "dicom")
 
@@ -116,8 +118,8 @@ def test_any_header_is_read_or_refused_with_a_sentence(seeds):
     until = time.monotonic() + 60 * float(os.environ.get("MSLESIONSEG_FUZZ_MINUTES", "2"))
     seed = int(os.environ.get("MSLESIONSEG_FUZZ_SEED", "0"))
     outcomes = {"read": 0, "refused": 0}
-    # Another process reads: it may crash, and what ITK leaks goes with it.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=100) as readers:
+    # Another process reads: it may crash, what ITK leaks goes with it, and a read that does not end ends it.
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=200) as readers:
         while time.monotonic() < until:
             chance = np.random.default_rng(seed)
             kind = FORMATS[seed % len(FORMATS)]
@@ -125,6 +127,7 @@ def test_any_header_is_read_or_refused_with_a_sentence(seeds):
             which = int(chance.integers(len(files)))
             files[which] = altered(chance, files[which])
             with written(kind, files) as path:
+                readers.submit(signal.alarm, LONGEST_S)
                 try:
                     study = readers.submit(read_study, path).result()
                 except MSLesionSegError as error:

@@ -307,6 +307,15 @@ def sheared(amount: float) -> np.ndarray:
     return affine
 
 
+@pytest.mark.parametrize("row", [[-1e30, 0, np.inf, 0], [0, 0, 1e30, 0], [0, 0, 6.6, np.nan]])
+def test_an_sform_of_no_finite_distance_is_refused_at_once_though_there_is_a_qform(tmp_path, row):
+    path = write_with_sform(tmp_path / "a.nii", np.diag([4, 4.5, 6.6, 1]), qform=True)
+    content = bytearray(path.read_bytes())
+    content[312:328] = np.array(row, "<f4").tobytes()
+    path.write_bytes(content)
+    assert refusal(path).message == f"{path} is damaged: its sform places voxels at no finite distance."
+
+
 def write_with_sform(path: Path, affine: np.ndarray, *, qform: bool) -> Path:
     picture = nib.Nifti1Image(head().T, np.diag([4, 4.5, 6.6, 1]))
     picture.set_sform(affine, 1)
