@@ -154,6 +154,7 @@ def test_the_same_masks_give_the_same_bytes_and_the_page_holds_all_and_needs_not
     assert html.count("data:image/png;base64,") == 3
     assert re.findall(r"(?:src|href)=\"(?!data:)", html) == [] and "<script" not in html
     assert "width=device-width" in html
+    assert "<td>voxel specificity in the brain</td><td>not computed</td>" in html  # no brain mask
     for sentence in Policy().sentences().values():
         assert sentence.replace("'", "&#x27;").replace("<", "&lt;").replace(">", "&gt;") in html
 

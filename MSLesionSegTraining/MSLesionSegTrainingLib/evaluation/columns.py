@@ -37,7 +37,7 @@ def columns(policy: Policy) -> list[Column]:
         Column("load_ml", "lesion load: annotated volume, mL", main=True),
         Column("predicted_ml", "predicted volume, mL"),
         Column("volume_error_ml", "predicted - annotated volume, mL", main=True),
-        Column("volume_error_abs_ml", "its absolute value, mL", main=True),
+        Column("volume_error_abs_ml", "absolute volume error, mL", main=True),
         Column("dice", "Dice", main=True),
         Column("precision", "voxel precision", main=True),
         Column("recall", "voxel recall", main=True),
@@ -56,7 +56,7 @@ def columns(policy: Policy) -> list[Column]:
         ),
         Column("missed", "annotated lesions without overlap", None, main=True),
         Column("false_positives", "predicted lesions without overlap", None, main=True),
-        Column("false_positive_ml", "their volume, mL", main=True),
+        Column("false_positive_ml", "volume of these false positives, mL", main=True),
         Column("split", "annotated lesions under two or more predicted ones", None),
         Column("merged", "predicted lesions over two or more annotated ones", None),
         *(

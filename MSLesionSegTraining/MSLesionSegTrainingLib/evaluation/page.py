@@ -76,7 +76,9 @@ def _cohort_table(summary: dict[str, Any], policy: Policy) -> str:
     rows = []
     for column in (column for column in columns(policy) if column.main):
         score = summary["scores"][column.name]
-        if score["n"]:
+        if not score["n"]:
+            rows.append((column.meaning, "not computed", "", "0"))
+        else:
             rows.append((column.meaning, *(_estimate(score, kind) for kind in ("mean", "median")), str(score["n"])))
     level = f"({100 * policy.level:g} % interval)"
     return _table(("score", f"mean {level}", f"median {level}", "cases"), rows)
