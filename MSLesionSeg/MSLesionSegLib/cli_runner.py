@@ -16,7 +16,14 @@ from .protocol import Progress, cancel_on_signals, claim_stdout, make_progress
 
 PROGRAM = "mslesionseg"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
-OUT_OF_MEMORY_WORDS = ("not enough memory", "out of memory", "failed to allocate memory", "bad_alloc", "bad allocation")
+OUT_OF_MEMORY_WORDS = (
+    "not enough memory",
+    "out of memory",
+    "failed to allocate memory",
+    "allocate memory: you tried",
+    "bad_alloc",
+    "bad allocation",
+)
 #: What to install for a missing import; the others come with ``mslesionseg`` itself.
 PIP_NAMES = {
     "torch": "torch",

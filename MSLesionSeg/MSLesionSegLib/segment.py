@@ -81,6 +81,7 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
         MSLesionSegError: see ``errors``; nothing is written then, and an earlier result stays.
     """
     started = datetime.now(UTC)
+    reserve_blas()
     progress.stage("read", "the model")
     bundle = _load_model(request.model)
     settings = _settings(request, bundle)
@@ -119,6 +120,12 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
         finished = finish(result, provenance)
         progress.check()
     return finished
+
+
+def reserve_blas() -> None:
+    """Let OpenBLAS take its working memory now: where it finds none later, it ends the process without a word."""
+    square = np.ones((256, 256))
+    np.dot(square, square)
 
 
 def probability_on_flair(probability: np.ndarray, prepared: PreparedStudy, flair: sitk.Image) -> np.ndarray:

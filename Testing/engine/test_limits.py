@@ -77,6 +77,7 @@ def test_a_full_disk_is_named_and_leaves_nothing(place):
 def test_too_little_memory_is_one_sentence(place):
     flair = head(place / "f.nii.gz")
     before = "import resource, torch, SimpleITK, matplotlib.pyplot, MSLesionSegLib.segment, MSLesionSegLib.predictor\n"
+    before += "MSLesionSegLib.segment.reserve_blas()\n"
     before += "used = int(open('/proc/self/statm').read().split()[0]) * resource.getpagesize()\n"
     before += f"resource.setrlimit(resource.RLIMIT_AS, (used + {40 * MEGABYTE}, -1))"
     done = command("--flair", flair, "--out", place / "result", "--runtime", "torch", before=before)
