@@ -52,6 +52,18 @@ def add(root: Path, patient: str, seed: int, *, contrasts=("FLAIR",), mask: np.n
         sitk.WriteImage(image(mask), str(folder / f"{patient}_label-lesion_mask.nii.gz"))
 
 
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory) -> PreparedCache:
+    """A cache for all tests: equal files are prepared once."""
+    return PreparedCache(tmp_path_factory.mktemp("prepared"))
+
+
+@pytest.fixture
+def load(prepared):
+    """Loads a data set, with a patient left out."""
+    return lambda root, leave_out=None: load_training_set(root, prepared, leave_out, SilentProgress())
+
+
 @pytest.fixture
 def root(tmp_path) -> Path:
     """Two patients who train, one who validates, one of the test part, one without a mask."""
@@ -66,11 +78,7 @@ def root(tmp_path) -> Path:
     return folder
 
 
-def load(root: Path, leave_out: str | None = None):
-    return load_training_set(root, PreparedCache(root.parent / "cache"), leave_out, SilentProgress())
-
-
-def test_each_part_goes_where_it_belongs_and_cases_without_mask_are_not_used(root):
+def test_each_part_goes_where_it_belongs_and_cases_without_mask_are_not_used(root, load):
     data = load(root)
     assert [canvas.name for canvas in data.canvases] == ["sub-01", "sub-02"]
     assert [canvas.name for canvas in data.validation] == ["sub-03"]
@@ -111,7 +119,7 @@ def test_a_changed_mask_is_prepared_anew(root):
     assert before.lesion.any() and not after.lesion.any()
 
 
-def test_a_patient_left_out_validates_and_leaves_neither_shape_nor_tissue_map(root):
+def test_a_patient_left_out_validates_and_leaves_neither_shape_nor_tissue_map(root, load):
     for patient in ("sub-01", "sub-09"):
         folder = root / "derivatives/shapes" / patient / "anat"
         folder.mkdir(parents=True)
@@ -144,7 +152,7 @@ def test_new_patients_get_a_part_and_the_others_keep_theirs(root):
     assert parts_of(root, cases, None) == parts
 
 
-def test_one_patient_under_two_names_in_two_parts_is_refused(root):
+def test_one_patient_under_two_names_in_two_parts_is_refused(root, load):
     flair = root / "sub-04/anat/sub-04_FLAIR.nii.gz"
     shutil.copy(root / "sub-01/anat/sub-01_FLAIR.nii.gz", flair)
     with pytest.raises(StudyError, match="sub-01 and sub-04 have the same FLAIR") as caught:
@@ -152,7 +160,7 @@ def test_one_patient_under_two_names_in_two_parts_is_refused(root):
     assert caught.value.hint == "Remove one of them, or one patient would train and validate at once."
 
 
-def test_all_cases_that_cannot_be_used_are_told_at_once(root):
+def test_all_cases_that_cannot_be_used_are_told_at_once(root, load):
     (root / "sub-01/anat/sub-01_T1w.nii.gz").write_bytes(b"no image")
     (root / "sub-02/anat/sub-02_FLAIR.nii.gz").unlink()
     with pytest.raises(StudyError, match="has cases that cannot be used") as caught:
@@ -161,13 +169,13 @@ def test_all_cases_that_cannot_be_used_are_told_at_once(root):
     assert "sub-02/anat holds no FLAIR" in caught.value.message
 
 
-def test_without_an_annotated_case_to_train_on_there_is_no_run(root):
+def test_without_an_annotated_case_to_train_on_there_is_no_run(root, load):
     write_split(root, {f"sub-0{number}": "validation" for number in range(1, 6)})
     with pytest.raises(StudyError, match="holds no annotated case to train on"):
         load(root)
 
 
-def test_a_model_that_knows_a_validation_case_is_refused_unless_forced(root):
+def test_a_model_that_knows_a_validation_case_is_refused_unless_forced(root, load):
     records = load(root).records
     known = next(record.flair_sha256 for record in records if record.case == "sub-03")
     trained = next(record.flair_sha256 for record in records if record.case == "sub-01")
