@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UsageError
-from .finish import FINISHED_FILES, finish
+from .finish import FINISHED_FILES, PROBABILITY_FILE, finish
 from .lesions import check_settings
 from .provenance import rethresholded
 from .results import ResultFolder
@@ -32,8 +32,8 @@ def rethreshold(folder: Path | str, threshold: float | None = None, min_mm3: flo
     """
     started = datetime.now(UTC)
     with ResultFolder(folder) as result:
-        if result.earlier is None:
-            raise UsageError(f"{folder} holds no result of this program.", "Name a folder that `segment` has written.")
+        if result.earlier is None or PROBABILITY_FILE not in result.earlier_files:
+            raise UsageError(f"{folder} holds no result of `segment`.", "Name a folder that `segment` has written.")
         settings = result.earlier["settings"]
         threshold = settings["threshold"] if threshold is None else threshold
         min_mm3 = settings["min_lesion_mm3"] if min_mm3 is None else min_mm3

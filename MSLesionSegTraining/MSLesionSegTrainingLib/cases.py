@@ -221,7 +221,7 @@ def _header_problems(case: str, images: dict[str, Path], masks: list[Path]) -> l
     problems, flair = [], None
     for contrast, path in images.items():
         try:
-            grid = _header_grid(path) or Grid.of(read_image(path))
+            grid = header_grid(path) or Grid.of(read_image(path))
             flair = grid if contrast == "FLAIR" else flair
         except MSLesionSegError as error:
             problems.append(Problem(case, error.message, error.hint))
@@ -230,7 +230,7 @@ def _header_problems(case: str, images: dict[str, Path], masks: list[Path]) -> l
             if path.suffix == ".dcm":
                 check_dicom_seg(path)
                 continue
-            grid = _header_grid(path)
+            grid = header_grid(path)
             if grid is None:
                 raise StudyError(f"The mask {path} is no 3D image that can be read.", "Save it again.")
             if flair is not None and grid.size_xyz != (1, 1, 1):
@@ -240,7 +240,7 @@ def _header_problems(case: str, images: dict[str, Path], masks: list[Path]) -> l
     return problems
 
 
-def _header_grid(path: Path) -> Grid | None:
+def header_grid(path: Path) -> Grid | None:
     """The grid that the header alone gives; None where it cannot be read so."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))

@@ -205,7 +205,7 @@ def test_rethreshold_changes_the_mask_and_says_where_it_lies(result):
             "Error: The GPU cannot be used: ",
         ),
         (["rethreshold", "STUDY"], 2, "Error: Nothing to change was given.\nGive --threshold, --min-volume or both.\n"),
-        (["rethreshold", "RESULT", "--threshold", "0.4"], 2, "Error: RESULT holds no result of this program.\n"),
+        (["rethreshold", "RESULT", "--threshold", "0.4"], 2, "Error: RESULT holds no result of `segment`.\n"),
         (["frobnicate"], 2, "Error: No such command 'frobnicate'.\n'mslesionseg --help' lists what can be given.\n"),
         (["models", "verify", "no-such-model"], 4, "Error: There is no lesion model 'no-such-model'.\nKnown models: "),
         (["models", "remove", "no-such-model"], 4, "Error: There is no model 'no-such-model'.\nKnown models: "),

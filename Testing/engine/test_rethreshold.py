@@ -113,9 +113,21 @@ def test_a_damaged_probability_map_is_an_error_and_changes_nothing(folder):
 
 
 def test_a_folder_without_a_result_is_an_error_and_is_not_made(tmp_path):
-    with pytest.raises(UsageError, match="nowhere holds no result"):
+    with pytest.raises(UsageError, match="nowhere holds no result of `segment`"):
         rethreshold(tmp_path / "nowhere", 0.3)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_of_another_command_is_refused_and_left_as_it_is(folder):
+    record = read_provenance(folder)
+    (folder / "lesion_probability.nii.gz").unlink()
+    del record["outputs"]["lesion_probability.nii.gz"]
+    record["settings"] = {"connectivity": 26}
+    write_provenance(folder / "provenance.json", record)
+    before = contents(folder)
+    with pytest.raises(UsageError, match="holds no result of `segment`"):
+        rethreshold(folder, 0.3)
+    assert contents(folder) == before
 
 
 def test_works_without_torch_and_without_matplotlib(folder):

@@ -11,8 +11,8 @@ import SimpleITK as sitk
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.grid import Grid, resample, same_grid
 from MSLesionSegLib.images import read_image
-from MSLesionSegLib.itk_quiet import itk_quiet
 
+from ..cases import header_grid
 from ..mask_files import read_mask
 from .pairing import MaskFiles
 
@@ -92,18 +92,7 @@ def _truth_grid(truth: MaskFiles) -> Grid:
 
 def _grid_of(path: Path) -> Grid | None:
     """The grid that the header of a 3D image gives; None where it cannot be read so, and for DICOM."""
-    if path.suffix == ".dcm":
-        return None
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    try:
-        with itk_quiet():
-            reader.ReadImageInformation()
-    except RuntimeError:
-        return None
-    if reader.GetDimension() != 3:
-        return None
-    return Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    return None if path.suffix == ".dcm" else header_grid(path)
 
 
 def _mask_on(path: Path, grid: Grid, noun: str, notes: list[str]) -> np.ndarray:
