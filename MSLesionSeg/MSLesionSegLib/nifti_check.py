@@ -22,7 +22,7 @@ from .errors import StudyError
 CHUNK_BYTES = 1 << 22
 DAMAGED_HINT = "Copy or export it again; the copy here is not the whole file."
 SCALE_TOLERANCE = 0.01
-MOST_MM = 1e6
+MOST_MM = 1e12
 """No number of an sform is larger; ITK takes hours over some that are."""
 DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
