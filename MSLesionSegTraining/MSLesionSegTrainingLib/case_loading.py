@@ -35,11 +35,6 @@ MARGIN = 8
 """Voxels kept around the brain; as far as the predictor's windows reach beyond it."""
 
 
-def is_prepared(cache: PreparedCache, case: Case) -> bool:
-    """Whether `load_case` finds the case in the cache."""
-    return cache.holds(_case_facts(case))
-
-
 def load_case(cache: PreparedCache, case: Case, progress: Progress | None = None) -> tuple[Canvas, str]:
     """Prepare an annotated case with the engine's own preparation, or find it prepared.
 

@@ -68,7 +68,8 @@ def read_dicom_seg(path: Path, flair: Grid, names: Sequence[str] = ()) -> np.nda
             if marked.any():
                 grid = _frame_grid(path, group, shared, frame.shape, flair)
                 places.append(places_on_flair(path, marked[None], grid, flair))
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError, RuntimeError, NotImplementedError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError, RuntimeError) as error:
+        # What pydicom raises over an element that is missing, empty, of another kind, or packed in an unknown way.
         raise StudyError(f"The DICOM segmentation {path} is damaged or incomplete.", "Export it again.") from error
     return fill_flair(path, np.concatenate(places), flair)
 

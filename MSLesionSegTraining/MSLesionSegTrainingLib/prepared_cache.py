@@ -57,7 +57,7 @@ class PreparedCache:
             OutputError: the folder cannot be written.
         """
         place = self.folder / entry_name(facts)
-        if place.is_dir():
+        if self.holds(facts):
             return place
         partial = self.folder / f"{_PARTIAL}{os.getpid()}-{uuid.uuid4().hex}"
         try:

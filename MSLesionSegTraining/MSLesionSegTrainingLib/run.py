@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lightning_fabric import Fabric
 
-from MSLesionSegLib.errors import StudyError, UsageError
+from MSLesionSegLib.errors import Cancelled, StudyError, UsageError
 from MSLesionSegLib.protocol import Progress
 
 from .painting import measure_levels
@@ -95,7 +95,10 @@ def run_training(
         return ""
     if not data.validation:
         return f"No patient validates, so the weights of the last step were kept. The run lies in {run}"
-    rows = fullest_rows(final_scores(network, data.validation, settings.recipe.patch, run, progress))
+    try:
+        rows = fullest_rows(final_scores(network, data.validation, settings.recipe.patch, run, progress))
+    except Cancelled as error:
+        raise Cancelled("Cancelled after the last step; --resume scores the validation cases.") from error
     threshold, _ = best_threshold(rows)
     kept = [row for row in rows if row["threshold"] == threshold]
     dice, f1 = (sum(row[name] for row in kept) / len(kept) for name in ("dice", "lesion_f1"))

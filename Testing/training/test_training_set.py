@@ -9,7 +9,7 @@ import SimpleITK as sitk
 
 from MSLesionSegLib.errors import StudyError, UsageError
 from MSLesionSegLib.protocol import SilentProgress
-from MSLesionSegTrainingLib.case_loading import is_prepared, load_case
+from MSLesionSegTrainingLib.case_loading import load_case
 from MSLesionSegTrainingLib.cases import index_cases
 from MSLesionSegTrainingLib.prepared_cache import PreparedCache
 from MSLesionSegTrainingLib.split import write_split
@@ -95,9 +95,8 @@ def test_each_part_goes_where_it_belongs_and_cases_without_mask_are_not_used(roo
 def test_a_prepared_case_shows_brain_lesions_and_the_contrasts_there_are(root):
     cases, _ = index_cases(root)
     cache = PreparedCache(root.parent / "cache")
-    assert not is_prepared(cache, cases[0])
     canvas, sha256 = load_case(cache, cases[0])
-    assert is_prepared(cache, cases[0]) and len(sha256) == 64
+    assert len(sha256) == 64 and len(list(cache.folder.iterdir())) == 1
     assert canvas.present == (True, True, False)
     assert canvas.channels.dtype.itemsize == 2 and float(canvas.channels[2].abs().max()) == 0
     brain_ml, lesion_ml = float(canvas.brain.sum()) / 1000, float(canvas.lesion.sum()) / 1000
@@ -107,6 +106,7 @@ def test_a_prepared_case_shows_brain_lesions_and_the_contrasts_there_are(root):
     flair = canvas.channels[0].float()
     assert float(flair[canvas.lesion[0] > 0].mean()) > 3 > 0.5 > abs(float(flair[canvas.brain[0] > 0].median()))
     again, _ = load_case(cache, cases[0])
+    assert len(list(cache.folder.iterdir())) == 1
     assert (again.channels == canvas.channels).all() and (again.lesion == canvas.lesion).all()
 
 
