@@ -1,0 +1,134 @@
+"""What the module knows about the scene, kept in the scene: nodes, settings and the reader's decisions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import slicer
+
+MODULE = "MSLesionSeg"
+UNDECIDED, ACCEPTED, REJECTED = "undecided", "accepted", "rejected"
+DECISIONS = (UNDECIDED, ACCEPTED, REJECTED)
+DEFAULT_THRESHOLD = 0.5
+DEFAULT_MINIMUM_MM3 = 3.0
+
+
+def _node_property(role: str, doc: str) -> property:
+    """A property that is a node of the scene or None, kept as a node reference of that role."""
+
+    def get(self: ModuleState) -> slicer.vtkMRMLNode | None:
+        return self.node.GetNodeReference(role)
+
+    def put(self: ModuleState, node: slicer.vtkMRMLNode | None) -> None:
+        self.node.SetNodeReferenceID(role, node.GetID() if node is not None else None)
+
+    return property(get, put, doc=doc)
+
+
+def _text_property(name: str, doc: str) -> property:
+    def get(self: ModuleState) -> str:
+        return self.node.GetParameter(name)
+
+    def put(self: ModuleState, text: str) -> None:
+        self.node.SetParameter(name, text)
+
+    return property(get, put, doc=doc)
+
+
+def _number_property(name: str, default: float, doc: str) -> property:
+    def get(self: ModuleState) -> float:
+        text = self.node.GetParameter(name)
+        return float(text) if text else default
+
+    def put(self: ModuleState, value: float) -> None:
+        self.node.SetParameter(name, repr(float(value)))
+
+    return property(get, put, doc=doc)
+
+
+class ModuleState:
+    """Typed access to the module's parameter node, the singleton ``vtkMRMLScriptedModuleNode`` "MSLesionSeg".
+
+    Nothing is held in Python: two of these on one scene are the same, and all of it is saved with the scene. Nodes are
+    returned as None once they are removed from the scene. Observe :attr:`node` for ``vtkCommand.ModifiedEvent``.
+
+    Args:
+        scene: the ``vtkMRMLScene``; its parameter node is made when first asked for.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self.scene = scene
+
+    @property
+    def node(self) -> slicer.vtkMRMLScriptedModuleNode:
+        """The parameter node, the one that ``ScriptedLoadableModuleLogic.getParameterNode`` finds."""
+        node = self.scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
+        if node is None:
+            node = self.scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
+            node.UnRegister(None)
+            node.SetSingletonTag(MODULE)
+            node.SetModuleName(MODULE)
+            node.SetName(MODULE)
+            node = self.scene.AddNode(node)
+        if node.GetModuleName() != MODULE:  # closing a scene empties singleton nodes
+            node.SetModuleName(MODULE)
+        return node
+
+    flair = _node_property("FLAIR", "Volume node of the FLAIR, or None.")
+    t1 = _node_property("T1w", "Volume node of the T1w, or None.")
+    t2 = _node_property("T2w", "Volume node of the T2w, or None.")
+    probability = _node_property("Probability", "Volume node of the lesion probability on the FLAIR's grid, or None.")
+    segmentation = _node_property("Segmentation", 'Segmentation node with the segments "model" and "reader", or None.')
+    t1_transform = _node_property("T1wTransform", "Transform node that puts the T1w on the FLAIR, or None.")
+    t2_transform = _node_property("T2wTransform", "Transform node that puts the T2w on the FLAIR, or None.")
+    lesion_map = _node_property(
+        "LesionMap", "Label map node that numbers the lesions for the review (see ``review``), or None."
+    )
+
+    threshold = _number_property("Threshold", DEFAULT_THRESHOLD, "Probability from which a voxel is lesion, (0, 1].")
+    minimum_mm3 = _number_property("MinimumMm3", DEFAULT_MINIMUM_MM3, "Smallest lesion, mm3.")
+
+    model = _text_property("Model", "Name or path of the model to use; empty for the shipped one.")
+    device = _text_property("Device", 'What the network shall run on: "auto", "cpu" or "cuda"; empty for "auto".')
+    contrasts_used = _text_property("ContrastsUsed", 'Contrasts of the result, such as "FLAIR, T1w, T2w".')
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Which model, settings, versions and input hashes gave the result; without paths; empty before a result."""
+        return self._json("Provenance")
+
+    @provenance.setter
+    def provenance(self, values: Mapping[str, Any]) -> None:
+        self.node.SetParameter("Provenance", json.dumps(values, sort_keys=True))
+
+    @property
+    def lesions(self) -> dict[str, dict[str, Any]]:
+        """What the review remembers of each lesion that the threshold no longer moves: key -> record.
+
+        A record holds ``state`` (one of ``DECISIONS``), ``edited`` (bool) and ``threshold`` (the one at which it stood
+        when it was first decided or edited).
+        """
+        return self._json("Lesions")
+
+    @lesions.setter
+    def lesions(self, records: Mapping[str, Mapping[str, Any]]) -> None:
+        self.node.SetParameter("Lesions", json.dumps(records, sort_keys=True))
+
+    @property
+    def decisions(self) -> dict[str, str]:
+        """Lesion key -> "accepted", "rejected" or "undecided", for the lesions that were decided or edited."""
+        return {key: record["state"] for key, record in self.lesions.items()}
+
+    def image(self, contrast: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The volume node of "FLAIR", "T1w" or "T2w", or None."""
+        return self.node.GetNodeReference(contrast)
+
+    def set_image(self, contrast: str, node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Name the volume node of "FLAIR", "T1w" or "T2w"; None takes it back."""
+        self.node.SetNodeReferenceID(contrast, node.GetID() if node is not None else None)
+
+    def _json(self, name: str) -> dict[str, Any]:
+        text = self.node.GetParameter(name)
+        return json.loads(text) if text else {}
