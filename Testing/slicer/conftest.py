@@ -1,0 +1,41 @@
+"""The test host for all tests of the Slicer modules: real MRML, real Qt, no desktop program."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def _host() -> Any:
+    # The repository, for ``Testing.host``; never the folder Testing, in which ``slicer`` would be taken for Slicer's.
+    if str(REPOSITORY) not in sys.path:
+        sys.path.append(str(REPOSITORY))
+    from Testing.host.start import start_host
+
+    return start_host()
+
+
+@pytest.fixture
+def qt_host(_host) -> Iterator[Any]:
+    """The host (``Testing/host/start.py``) with an empty scene; errors in C++ and in slots fail the test."""
+    _host.scene.Clear(0)
+    _host.file_answers.clear()
+    _host.failures.take()
+    before = _host.failures.catch_exceptions()
+    yield _host
+    _host.app.processEvents()
+    _host.scene.Clear(0)
+    sys.excepthook = before
+    failures = _host.failures.take()
+    assert not failures, "errors that the application would only print:\n" + "\n".join(failures)
+
+
+@pytest.fixture
+def scene(qt_host) -> Any:
+    """The empty ``vtkMRMLScene`` that is ``slicer.mrmlScene``."""
+    return qt_host.scene
