@@ -1,15 +1,29 @@
 """The reader's review of lesions: a table, decisions, threshold and minimum size, edits.
 
-(rule to be written with the implementation)
+What counts as a lesion, and what threshold, size and edits do to it, is the rule of ``lesion_numbers``. In short:
+threshold and minimum size act on the lesions that the reader has neither decided nor edited; those stay as they were,
+and what was rejected or erased stays out. The model's segment follows threshold and minimum size alone, as the command
+``rethreshold`` does, so that the difference between model and reader stays measurable.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
+import numpy as np
+import SimpleITK as sitk
 import slicer
 
-from .state import ModuleState
+from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.grid import Grid
+from MSLesionSegLib.lesion_table import lesion_table
+from MSLesionSegLib.lesions import bounding_box, check_settings, lesion_mask
+
+from .lesion_numbers import Record, edited_lesions, free_lesions, reader_mask
+from .lesion_segments import MODEL_SEGMENT, READER_SEGMENT, ensure_segments
+from .segments import read_segment, write_segment
+from .state import DECISIONS, UNDECIDED, ModuleState
+from .volumes import node_matrix, node_voxels, set_geometry, set_voxels
 
 
 @dataclass(frozen=True)
@@ -38,8 +52,18 @@ class LesionRow:
     centroid_ras: tuple[float, float, float]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """One decision that can be taken back: the record before and after, and the lesion's voxels (flat indices)."""
+
+    number: int
+    before: Record | None
+    after: Record | None
+    voxels: np.ndarray
+
+
 class Review:
-    """Review of the result that ``state`` names. Holds no decision itself: they are in the scene.
+    """Review of the result that ``state`` names. Decisions are in the scene; only what undo needs is held here.
 
     Args:
         scene: the scene of ``state``.
@@ -49,40 +73,113 @@ class Review:
     def __init__(self, scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
         self.scene = scene
         self.state = state
+        self._done: list[_Step] = []
+        self._undone: list[_Step] = []
+        self._rows: list[LesionRow] | None = None
+        self._rows_of: tuple[str, int] | None = None
+
+    @property
+    def has_result(self) -> bool:
+        """Whether there is a result to review."""
+        state = self.state
+        return None not in (state.flair, state.probability, state.segmentation, state.lesion_map)
 
     def rows(self) -> list[LesionRow]:
         """The lesions, largest first; rejected ones too. Empty where there is no result."""
-        raise NotImplementedError
+        if not self.has_result:
+            return []
+        stamp = (self.state.node.GetParameter("Lesions"), self.state.lesion_map.GetImageData().GetMTime())
+        if self._rows is None or self._rows_of != stamp:
+            self._rows, self._rows_of = self._measure(), stamp
+        return self._rows
 
     def set_threshold(self, threshold: float) -> None:
-        """Act on the probability map at once. Raises UsageError outside (0, 1]."""
-        raise NotImplementedError
+        """Act on the probability map at once.
+
+        Raises:
+            UsageError: outside (0, 1].
+            StudyError: there is no result.
+        """
+        check_settings(threshold, self.state.minimum_mm3)
+        self._need_result()
+        self.refresh()
+        self.state.threshold = threshold
+        self.apply()
 
     def set_minimum_mm3(self, minimum_mm3: float) -> None:
-        """Leave smaller lesions out, at once. Raises UsageError for a negative value."""
-        raise NotImplementedError
+        """Leave smaller lesions out, at once.
+
+        Raises:
+            UsageError: negative or not finite.
+            StudyError: there is no result.
+        """
+        check_settings(self.state.threshold, minimum_mm3)
+        self._need_result()
+        self.refresh()
+        self.state.minimum_mm3 = minimum_mm3
+        self.apply()
+
+    def apply(self) -> None:
+        """Make both segments anew from the probability, the settings and what the reader has decided and edited."""
+        self._apply(self._numbers(), self._records())
 
     def decide(self, key: str, state: str) -> None:
-        """Accept, reject or take back. A rejected lesion leaves the reader's mask. Raises KeyError, ValueError."""
-        raise NotImplementedError
+        """Accept, reject or take back ("undecided"). A rejected lesion leaves the reader's mask.
+
+        Raises:
+            KeyError: no such lesion.
+            ValueError: no such state.
+        """
+        if state not in DECISIONS:
+            raise ValueError(state)
+        self.refresh()
+        number, numbers, records = self._number(key), self._numbers(), self._records()
+        before = records.get(number)
+        edited = before is not None and before.edited
+        if state == UNDECIDED and not edited:
+            after = None
+        else:
+            threshold = self.state.threshold if before is None else before.threshold
+            after = Record(state, edited, threshold)
+        if after == before:
+            return
+        step = _Step(number, before, after, np.flatnonzero(numbers == number))
+        self._put(step.number, after, step.voxels)
+        self._done.append(step)
+        self._undone.clear()
 
     def undo(self) -> str | None:
-        """Take back the last decision; its lesion's key, or None where there is none to take back."""
-        raise NotImplementedError
+        """Take back the last decision; its lesion's key, or None where there is none to take back.
+
+        Edits are undone in the Segment Editor, threshold and minimum size by moving them back.
+        """
+        self.refresh()
+        if not self._done:
+            return None
+        step = self._done.pop()
+        self._put(step.number, step.before, step.voxels)
+        self._undone.append(step)
+        return str(step.number)
 
     def redo(self) -> str | None:
         """Decide again what was taken back last; as :meth:`undo`."""
-        raise NotImplementedError
+        self.refresh()
+        if not self._undone:
+            return None
+        step = self._undone.pop()
+        self._put(step.number, step.after, step.voxels)
+        self._done.append(step)
+        return str(step.number)
 
     @property
     def can_undo(self) -> bool:
         """Whether there is a decision to take back."""
-        raise NotImplementedError
+        return bool(self._done)
 
     @property
     def can_redo(self) -> bool:
         """Whether there is a decision to make again."""
-        raise NotImplementedError
+        return bool(self._undone)
 
     def refresh(self) -> bool:
         """Take up what was edited in the reader's segment since; decisions on untouched lesions stay.
@@ -90,17 +187,149 @@ class Review:
         Returns:
             whether anything had changed.
         """
-        raise NotImplementedError
+        if not self.has_result:
+            return False
+        mask = read_segment(self.state.segmentation, READER_SEGMENT, self.state.flair)
+        if mask is None:  # the segment was deleted: it comes back as it was
+            self._write(self._numbers(), self._records())
+            return True
+        changed = edited_lesions(self._numbers(), self._records(), mask, self.state.threshold)
+        if changed is None:
+            return False
+        numbers, records, touched = changed
+        self._done = [step for step in self._done if step.number not in touched]
+        self._undone = [step for step in self._undone if step.number not in touched]
+        self._write(numbers, records, segments=False)
+        return True
 
     @property
     def reviewed(self) -> tuple[int, int]:
         """How many lesions are decided, and how many there are."""
-        raise NotImplementedError
+        rows = self.rows()
+        return sum(row.state != UNDECIDED for row in rows), len(rows)
 
     def centre_views(self, key: str) -> None:
-        """Centre all slice views on the lesion. Raises KeyError."""
-        raise NotImplementedError
+        """Centre all slice views on the lesion's voxel nearest to its centroid, in the world of the scene.
+
+        Raises:
+            KeyError: no such lesion.
+        """
+        number = self._number(key)
+        numbers = self._numbers()
+        box = self._box(number)
+        index = np.argwhere(numbers[box] == number) + [part.start for part in box]
+        nearest = index[np.square(index - index.mean(axis=0)).sum(axis=1).argmin()][::-1]
+        to_world = node_matrix(self.state.flair, to_world=True)
+        point = to_world @ [*nearest.tolist(), 1.0]
+        nodes = self.scene.GetNodesByClass("vtkMRMLSliceNode")
+        for position in range(nodes.GetNumberOfItems()):
+            nodes.GetItemAsObject(position).JumpSliceByCentering(*point[:3].tolist())
 
     def next_key(self, key: str | None, step: int = 1) -> str | None:
-        """The key ``step`` rows further in :meth:`rows` (around the end); of the first row for None; None without rows."""
-        raise NotImplementedError
+        """The key ``step`` rows further in :meth:`rows`, around the end; the first for None; None without rows."""
+        keys = [row.key for row in self.rows()]
+        if not keys:
+            return None
+        return keys[(keys.index(key) + step) % len(keys)] if key in keys else keys[0]
+
+    def _need_result(self) -> None:
+        if not self.has_result:
+            raise StudyError("There is no result to review.", "Segment a study first.")
+
+    def _numbers(self) -> np.ndarray:
+        """The lesion numbers, (z, y, x) int16; a view of the label map's voxels."""
+        return node_voxels(self.state.lesion_map)
+
+    def _records(self) -> dict[int, Record]:
+        return {int(key): Record(**record) for key, record in self.state.lesions.items()}
+
+    def _number(self, key: str) -> int:
+        if not any(row.key == key for row in self.rows()):
+            raise KeyError(key)
+        return int(key)
+
+    def _apply(self, numbers: np.ndarray, records: dict[int, Record]) -> None:
+        state = self.state
+        probability, spacing = node_voxels(state.probability), state.flair.GetSpacing()
+        numbers = free_lesions(probability, numbers, records, state.threshold, state.minimum_mm3, spacing)
+        model = lesion_mask(probability, state.threshold, state.minimum_mm3, spacing)
+        self._write(numbers, records, model)
+
+    def _put(self, number: int, record: Record | None, voxels: np.ndarray) -> None:
+        """Give a lesion a record and the voxels it had with it, or make it free again."""
+        numbers, records = self._numbers().copy(), self._records()
+        records.pop(number, None)
+        if record is None:
+            self._apply(numbers, records)
+            return
+        numbers[numbers == number] = 0
+        flat = numbers.reshape(-1)
+        flat[voxels] = number
+        self._write(numbers, records | {number: record})
+
+    def _write(
+        self,
+        numbers: np.ndarray,
+        records: dict[int, Record],
+        model: np.ndarray | None = None,
+        *,
+        segments: bool = True,
+    ) -> None:
+        """Put numbers and records into the scene, and then, unless told otherwise, the segments that follow from them.
+
+        In this order, so that an observer who calls :meth:`refresh` half-way finds nothing edited.
+        """
+        state = self.state
+        parameters, segmentation = state.node, state.segmentation
+        was = parameters.StartModify(), segmentation.StartModify()
+        try:
+            state.lesions = {str(number): asdict(record) for number, record in records.items()}
+            set_voxels(state.lesion_map, numbers)
+            if segments:
+                ensure_segments(segmentation, state.flair)
+                write_segment(segmentation, READER_SEGMENT, state.flair, reader_mask(numbers, records))
+            if model is not None:
+                write_segment(segmentation, MODEL_SEGMENT, state.flair, model)
+        finally:
+            segmentation.EndModify(was[1])
+            parameters.EndModify(was[0])
+
+    def _box(self, number: int) -> tuple[slice, slice, slice]:
+        box = bounding_box(self._numbers() == number)
+        if box is None:
+            raise KeyError(str(number))
+        return box
+
+    def _measure(self) -> list[LesionRow]:
+        """Measure all lesions on the FLAIR's own grid."""
+        state = self.state
+        grid = _flair_grid(state)
+        labels = np.maximum(self._numbers(), 0)
+        measured = lesion_table(grid.image(labels), grid.image(node_voxels(state.probability)))
+        records = self._records()
+        measured.sort(key=lambda lesion: (-lesion.volume_ml, lesion.id))
+        rows = []
+        for place, lesion in enumerate(measured, start=1):
+            record = records.get(lesion.id)
+            rows.append(
+                LesionRow(
+                    key=str(lesion.id),
+                    id=place,
+                    volume_ml=lesion.volume_ml,
+                    diameter_mm=lesion.longest_diameter_mm,
+                    mean_probability=lesion.mean_probability,
+                    max_probability=lesion.max_probability,
+                    state=UNDECIDED if record is None else record.state,
+                    edited=record is not None and record.edited,
+                    centroid_ras=(lesion.centroid_r, lesion.centroid_a, lesion.centroid_s),
+                )
+            )
+        return rows
+
+
+def _flair_grid(state: ModuleState) -> Grid:
+    """The FLAIR node's own grid, parent transform left out."""
+    empty = sitk.Image([1, 1, 1], sitk.sitkUInt8)
+    set_geometry(empty, node_matrix(state.flair, to_world=False), state.flair.GetName())
+    size = state.flair.GetImageData().GetDimensions()
+    return Grid(tuple(size), empty.GetSpacing(), empty.GetOrigin(), empty.GetDirection())
