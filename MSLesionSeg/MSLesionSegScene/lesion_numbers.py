@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import SimpleITK as sitk
 
 from MSLesionSegLib.lesions import bounding_box, label_lesions, minimum_voxels
 
@@ -73,21 +73,23 @@ def free_lesions(
         (z, y, x) int16.
     """
     candidates = probability >= threshold
-    box = bounding_box(candidates | (numbers != 0))
+    box = bounding_box(candidates | (numbers != 0)) if numbers.any() else bounding_box(candidates)
     result = np.zeros(numbers.shape, np.int16)
     if box is None:
         return result
     candidates, earlier, probability = candidates[box], numbers[box], probability[box]
-    kept = _among(earlier, records)
-    candidates = candidates & ~kept & (earlier != ERASED)
-    if kept.any():
-        candidates = _beside(candidates, probability, earlier, records)
-    labels = label_lesions(candidates)
-    sizes = np.bincount(labels.ravel())
-    labels[sizes[labels] < minimum_voxels(min_mm3, spacing_xyz)] = 0
-    free = np.where(kept | (earlier == ERASED), 0, earlier)
-    assigned = _numbered(labels, free, taken=set(records))
-    result[box] = np.where(labels > 0, assigned[labels], np.where(kept | (earlier == ERASED), earlier, 0))
+    stays = _among(earlier, {ERASED, *records})
+    if stays.any():
+        candidates = _beside(candidates & ~stays, probability, earlier, records)
+    labels = _components(candidates)
+    place, label = _sparse(labels)
+    large = np.bincount(label) >= minimum_voxels(min_mm3, spacing_xyz)
+    place, label = place[large[label]], label[large[label]]
+    before = earlier.ravel()[place]
+    before[stays.ravel()[place]] = 0
+    kept = np.where(stays, earlier, 0).astype(np.int16)
+    kept.reshape(-1)[place] = _numbered(label, before, used=set(records))[label]
+    result[box] = kept
     return result
 
 
@@ -113,9 +115,10 @@ def edited_lesions(
     before, now, removed = numbers[box], mask[box], (expected & ~mask)[box]
     labels = label_lesions(now)
     count = int(labels.max(initial=0))
+    place, label = _sparse(labels)
     size_before = np.bincount(before[before > 0], minlength=1)
-    size_now = np.bincount(labels.ravel(), minlength=count + 1)
-    overlaps = _overlaps(labels, np.where(before > 0, before, 0))
+    size_now = np.bincount(label, minlength=count + 1)
+    overlaps = _overlaps(label, before.ravel()[place])
 
     touched: set[int] = set()
     new_records = dict(records)
@@ -177,19 +180,18 @@ def _beside(candidates: np.ndarray, probability: np.ndarray, numbers: np.ndarray
     """Candidates without what only grows around lesions with a record, and without the voxels that touch them."""
     stood = _lookup(numbers, {number: record.threshold for number, record in records.items()}, np.float32)
     stood = _greatest_of_neighbours(stood)
-    near = stood > 0
-    labels = label_lesions(candidates)
-    index = np.arange(int(labels.max(initial=0)) + 1)
-    reached = np.zeros(index.size, np.float32)
-    touched = np.unique(labels[near & candidates])
-    growth = np.zeros(index.size, bool)
-    if touched.size:
-        reached[touched] = ndimage.maximum(probability, labels, touched)
-        stood_there = np.zeros(index.size, np.float32)
-        stood_there[touched] = ndimage.maximum(stood, labels, touched)
-        growth = reached < stood_there
-        growth[0] = False
-    return candidates & ~near & ~growth[labels]
+    labels = _components(candidates)
+    place, label = _sparse(labels)
+    near = stood.ravel()[place]
+    touches = near > 0
+    stood_there, reached = np.zeros((2, int(label.max(initial=0)) + 1), np.float32)
+    np.maximum.at(stood_there, label[touches], near[touches])
+    of_touched = stood_there[label] > 0
+    np.maximum.at(reached, label[of_touched], probability.ravel()[place[of_touched]])
+    beside = np.zeros(candidates.shape, bool)
+    beside.reshape(-1)[place] = ~touches & (reached >= stood_there)[label]
+    # Of a lesion that touches none, nothing was looked up: 0 >= 0.
+    return beside
 
 
 def _greatest_of_neighbours(values: np.ndarray) -> np.ndarray:
@@ -205,34 +207,46 @@ def _greatest_of_neighbours(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _numbered(labels: np.ndarray, earlier: np.ndarray, taken: set[int]) -> np.ndarray:
-    """Number of each label: that of the earlier lesion it overlaps most, or one not used before."""
-    count = int(labels.max(initial=0))
-    assigned = np.zeros(count + 1, np.int16)
-    pairs = sorted(
-        ((n, -label, old) for label, parts in _overlaps(labels, earlier).items() for old, n in parts.items()),
-        reverse=True,
-    )
-    used = set(taken)
-    for _, negative, old in pairs:
-        if assigned[-negative] == 0 and old not in used:
+def _components(mask: np.ndarray) -> np.ndarray:
+    """26-connected components, numbered in the order of their first voxels."""
+    return sitk.GetArrayFromImage(sitk.ConnectedComponent(sitk.GetImageFromArray(mask.view(np.uint8)), True))
+
+
+def _sparse(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flat index and label of each voxel that has one."""
+    place = np.flatnonzero(labels)
+    return place, labels.ravel()[place]
+
+
+def _numbered(label: np.ndarray, earlier: np.ndarray, used: set[int]) -> np.ndarray:
+    """Number of each label: that of the earlier lesion it overlaps most, or one not used before, larger ones first.
+
+    Args:
+        label, earlier: of each voxel, (n,).
+        used: numbers that are not to be had.
+    """
+    sizes = np.bincount(label, minlength=1)
+    assigned = np.zeros(sizes.size, np.int16)
+    pairs = [(n, -one, old) for one, parts in _overlaps(label, earlier).items() for old, n in parts.items()]
+    taken = set(used)
+    for _, negative, old in sorted(pairs, reverse=True):
+        if assigned[-negative] == 0 and old not in taken:
             assigned[-negative] = old
-            used.add(old)
-    fresh = _unused(used | set(np.unique(earlier).tolist()))
-    present = np.flatnonzero(np.bincount(labels.ravel(), minlength=count + 1)).tolist()
-    for label in present:
-        if label and assigned[label] == 0:
-            assigned[label] = next(fresh)
+            taken.add(old)
+    fresh = _unused(taken | {old for _, _, old in pairs})
+    for one in np.lexsort((np.arange(sizes.size), -sizes)).tolist():
+        if one and sizes[one] and assigned[one] == 0:
+            assigned[one] = next(fresh)
     return assigned
 
 
-def _overlaps(labels: np.ndarray, numbers: np.ndarray) -> dict[int, dict[int, int]]:
-    """Label -> {number: voxels that have both}, zeros left out."""
-    both = (labels > 0) & (numbers > 0)
-    pairs, counts = np.unique(np.stack([labels[both], numbers[both]]), axis=1, return_counts=True)
+def _overlaps(label: np.ndarray, numbers: np.ndarray) -> dict[int, dict[int, int]]:
+    """Label -> {number: voxels that have both}, of the numbers above 0; voxels (n,)."""
+    both = numbers > 0
+    pairs, counts = np.unique(label[both].astype(np.int64) << 16 | numbers[both], return_counts=True)
     found: dict[int, dict[int, int]] = {}
-    for label, number, voxels in zip(*pairs.tolist(), counts.tolist(), strict=True):
-        found.setdefault(label, {})[number] = voxels
+    for pair, voxels in zip(pairs.tolist(), counts.tolist(), strict=True):
+        found.setdefault(pair >> 16, {})[pair & 0xFFFF] = voxels
     return found
 
 
@@ -250,13 +264,13 @@ def _unused(used: set[int]) -> Iterator[int]:
 
 
 def _among(numbers: np.ndarray, wanted: Iterable[int]) -> np.ndarray:
-    """Where the number is one of those wanted (all above 0)."""
+    """Where the number is one of those wanted."""
     return _lookup(numbers, dict.fromkeys(wanted, True), bool)
 
 
 def _lookup(numbers: np.ndarray, values: Mapping[int, float], kind: type) -> np.ndarray:
     """The value of each voxel's number, zero where it has none."""
-    table = np.zeros(max([int(numbers.max(initial=0)), *values]) + 2, kind)  # the last stands for ERASED, -1
+    table = np.zeros(1 << 16, kind)  # negative ones at its end
     for number, value in values.items():
         table[number] = value
-    return table[numbers]
+    return table.take(numbers.view(np.uint16))

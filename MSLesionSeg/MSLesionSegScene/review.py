@@ -16,7 +16,7 @@ import slicer
 
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.grid import Grid
-from MSLesionSegLib.lesion_table import lesion_table
+from MSLesionSegLib.lesion_table import Lesion, lesion_table
 from MSLesionSegLib.lesions import bounding_box, check_settings, lesion_mask
 
 from .lesion_numbers import Record, edited_lesions, free_lesions, reader_mask
@@ -75,8 +75,8 @@ class Review:
         self.state = state
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
-        self._rows: list[LesionRow] | None = None
-        self._rows_of: tuple[str, int] | None = None
+        self._measured: list[Lesion] = []
+        self._measured_at: tuple[str, int] | None = None
 
     @property
     def has_result(self) -> bool:
@@ -88,10 +88,24 @@ class Review:
         """The lesions, largest first; rejected ones too. Empty where there is no result."""
         if not self.has_result:
             return []
-        stamp = (self.state.node.GetParameter("Lesions"), self.state.lesion_map.GetImageData().GetMTime())
-        if self._rows is None or self._rows_of != stamp:
-            self._rows, self._rows_of = self._measure(), stamp
-        return self._rows
+        records = self._records()
+        rows = []
+        for place, lesion in enumerate(self._measure(), start=1):
+            record = records.get(lesion.id)
+            rows.append(
+                LesionRow(
+                    key=str(lesion.id),
+                    id=place,
+                    volume_ml=lesion.volume_ml,
+                    diameter_mm=lesion.longest_diameter_mm,
+                    mean_probability=lesion.mean_probability,
+                    max_probability=lesion.max_probability,
+                    state=UNDECIDED if record is None else record.state,
+                    edited=record is not None and record.edited,
+                    centroid_ras=(lesion.centroid_r, lesion.centroid_a, lesion.centroid_s),
+                )
+            )
+        return rows
 
     def set_threshold(self, threshold: float) -> None:
         """Act on the probability map at once.
@@ -214,9 +228,8 @@ class Review:
         Raises:
             KeyError: no such lesion.
         """
-        number = self._number(key)
-        numbers = self._numbers()
-        box = self._box(number)
+        number, numbers = self._number(key), self._numbers()
+        box = bounding_box(numbers == number)
         index = np.argwhere(numbers[box] == number) + [part.start for part in box]
         nearest = index[np.square(index - index.mean(axis=0)).sum(axis=1).argmin()][::-1]
         to_world = node_matrix(self.state.flair, to_world=True)
@@ -244,7 +257,8 @@ class Review:
         return {int(key): Record(**record) for key, record in self.state.lesions.items()}
 
     def _number(self, key: str) -> int:
-        if not any(row.key == key for row in self.rows()):
+        """The number that a key stands for. Raises KeyError where there is no such lesion."""
+        if not self.has_result or not key.isdecimal() or not (self._numbers() == int(key)).any():
             raise KeyError(key)
         return int(key)
 
@@ -252,8 +266,9 @@ class Review:
         state = self.state
         probability, spacing = node_voxels(state.probability), state.flair.GetSpacing()
         numbers = free_lesions(probability, numbers, records, state.threshold, state.minimum_mm3, spacing)
-        model = lesion_mask(probability, state.threshold, state.minimum_mm3, spacing)
-        self._write(numbers, records, model)
+        untouched = not records and not (numbers < 0).any()
+        model = numbers if untouched else lesion_mask(probability, state.threshold, state.minimum_mm3, spacing)
+        self._write(numbers, records, model != 0)
 
     def _put(self, number: int, record: Record | None, voxels: np.ndarray) -> None:
         """Give a lesion a record and the voxels it had with it, or make it free again."""
@@ -284,7 +299,8 @@ class Review:
         was = parameters.StartModify(), segmentation.StartModify()
         try:
             state.lesions = {str(number): asdict(record) for number, record in records.items()}
-            set_voxels(state.lesion_map, numbers)
+            if not np.array_equal(self._numbers(), numbers):
+                set_voxels(state.lesion_map, numbers)
             if segments:
                 ensure_segments(segmentation, state.flair)
                 write_segment(segmentation, READER_SEGMENT, state.flair, reader_mask(numbers, records))
@@ -294,37 +310,17 @@ class Review:
             segmentation.EndModify(was[1])
             parameters.EndModify(was[0])
 
-    def _box(self, number: int) -> tuple[slice, slice, slice]:
-        box = bounding_box(self._numbers() == number)
-        if box is None:
-            raise KeyError(str(number))
-        return box
-
-    def _measure(self) -> list[LesionRow]:
-        """Measure all lesions on the FLAIR's own grid."""
-        state = self.state
-        grid = _flair_grid(state)
-        labels = np.maximum(self._numbers(), 0)
-        measured = lesion_table(grid.image(labels), grid.image(node_voxels(state.probability)))
-        records = self._records()
-        measured.sort(key=lambda lesion: (-lesion.volume_ml, lesion.id))
-        rows = []
-        for place, lesion in enumerate(measured, start=1):
-            record = records.get(lesion.id)
-            rows.append(
-                LesionRow(
-                    key=str(lesion.id),
-                    id=place,
-                    volume_ml=lesion.volume_ml,
-                    diameter_mm=lesion.longest_diameter_mm,
-                    mean_probability=lesion.mean_probability,
-                    max_probability=lesion.max_probability,
-                    state=UNDECIDED if record is None else record.state,
-                    edited=record is not None and record.edited,
-                    centroid_ras=(lesion.centroid_r, lesion.centroid_a, lesion.centroid_s),
-                )
-            )
-        return rows
+    def _measure(self) -> list[Lesion]:
+        """The lesions by number as ``id``, largest first, measured on the FLAIR's own grid; once as long as none moves."""
+        data = self.state.lesion_map.GetImageData()
+        stamp = (self.state.lesion_map.GetID(), data.GetMTime())
+        if self._measured_at != stamp:
+            grid = _flair_grid(self.state)
+            labels = grid.image(np.maximum(self._numbers(), 0))
+            measured = lesion_table(labels, grid.image(node_voxels(self.state.probability)))
+            self._measured = sorted(measured, key=lambda lesion: (-lesion.volume_ml, lesion.id))
+            self._measured_at = stamp
+        return self._measured
 
 
 def _flair_grid(state: ModuleState) -> Grid:
