@@ -4,6 +4,7 @@ The engine's contract: stdout carries the protocol (``worker_lines``), stderr is
 a result is written whole or not at all.
 """
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -136,15 +137,15 @@ class Worker:
         if isinstance(said, Step):
             now = time.monotonic()
             self._time_left.step(now, said.fraction)
-            self.on_step(said, self._time_left.seconds(now))
+            _call(self.on_step, said, self._time_left.seconds(now))
         elif isinstance(said, Warned):
-            self.on_warning(said.message)
+            _call(self.on_warning, said.message)
         elif isinstance(said, Finished | Failed):
             self._said = said
 
     def _note(self, line: str) -> None:
         self.log.append(line)
-        self.on_log(line)
+        _call(self.on_log, line)
 
     def _failed(self, error: int) -> None:
         """Only a process that never started is told here; any other end comes through ``_finished``."""
@@ -180,11 +181,19 @@ class Worker:
         self._force.stop()
         if command.out is not None and end.kind != "done":
             remove_leftovers(command.out)
-        self.on_end(end)
+        _call(self.on_end, end)
 
 
 def _ignore(*_what: object) -> None:
     """The callback that nobody set."""
+
+
+def _call(callback: Callable[..., None], *what: object) -> None:
+    """Call back; a defect of the panel is told where Slicer tells them, and the run goes on."""
+    try:
+        callback(*what)
+    except Exception:
+        sys.excepthook(*sys.exc_info())
 
 
 def _bytes(array: "qt.QByteArray") -> bytes:
