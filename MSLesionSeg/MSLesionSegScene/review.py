@@ -76,7 +76,7 @@ class Review:
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
         self._measured: list[Lesion] = []
-        self._measured_at: tuple[str, int] | None = None
+        self._measured_at: tuple[tuple[str, int], ...] | None = None
 
     @property
     def has_result(self) -> bool:
@@ -311,9 +311,9 @@ class Review:
             parameters.EndModify(was[0])
 
     def _measure(self) -> list[Lesion]:
-        """The lesions by number as ``id``, largest first, measured on the FLAIR's own grid; once as long as none moves."""
-        data = self.state.lesion_map.GetImageData()
-        stamp = (self.state.lesion_map.GetID(), data.GetMTime())
+        """The lesions by number as ``id``, largest first, on the FLAIR's own grid; measured once while none moves."""
+        maps = (self.state.lesion_map, self.state.probability)
+        stamp = tuple((node.GetID(), node.GetImageData().GetMTime()) for node in maps)
         if self._measured_at != stamp:
             grid = _flair_grid(self.state)
             labels = grid.image(np.maximum(self._numbers(), 0))
