@@ -7,8 +7,10 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
-from MSLesionSegLib.provenance import build_provenance
+from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, write_probability
+from MSLesionSegLib.lesions import lesion_mask
+from MSLesionSegLib.nifti import read_nifti
+from MSLesionSegLib.provenance import PROVENANCE_FILE, build_provenance, write_provenance
 from MSLesionSegLib.results import ResultFolder
 from MSLesionSegLib.study import SeriesSource, Study
 
@@ -70,7 +72,7 @@ def write_result(
     min_mm3: float = 3.0,
     moving: dict[str, tuple[sitk.Image, sitk.Transform]] | None = None,
 ) -> Path:
-    """A result folder as ``segment`` leaves it, from a probability map.
+    """A result folder as ``segment`` leaves it, from a probability map, but for the table and the overview.
 
     Args:
         folder: is made.
@@ -97,7 +99,10 @@ def write_result(
             result.write_image(f"{name}.nii.gz", image)
             result.write_transform(f"{name}_to_FLAIR.tfm", transform)
         write_probability(result, probability, flair)
-        finish(result, provenance)
+        stored = sitk.GetArrayViewFromImage(read_nifti(result.file(PROBABILITY_FILE)))
+        mask = lesion_mask(stored, threshold, min_mm3, flair.GetSpacing())
+        result.write_image(MASK_FILE, on_image(mask, flair))
+        write_provenance(result.file(PROVENANCE_FILE), {**provenance, "outputs": {}})
     return folder
 
 
