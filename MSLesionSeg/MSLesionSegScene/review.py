@@ -258,7 +258,7 @@ class Review:
 
     def _number(self, key: str) -> int:
         """The number that a key stands for. Raises KeyError where there is no such lesion."""
-        if not self.has_result or not key.isdecimal() or not (self._numbers() == int(key)).any():
+        if not self.has_result or not key.isdecimal() or int(key) == 0 or not (self._numbers() == int(key)).any():
             raise KeyError(key)
         return int(key)
 

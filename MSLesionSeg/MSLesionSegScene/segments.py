@@ -61,9 +61,9 @@ def write_segment(
         mask: (z, y, x), bool or 0 and 1.
     """
     segmentation = node.GetSegmentation()
-    if segmentation.IsSharedBinaryLabelmap(segment_id):
-        segmentation.SeparateSegmentLabelmap(segment_id)
     segment = segmentation.GetSegment(segment_id)
+    if _shares_layer(segmentation, segment):
+        segmentation.SeparateSegmentLabelmap(segment_id)
     labelmap = segment.GetRepresentation(BINARY)
     whole = _whole_extent(flair)
     if (
@@ -80,6 +80,13 @@ def write_segment(
     _fill(fresh, mask)
     segment.SetLabelValue(1)
     segment.AddRepresentation(BINARY, fresh)
+
+
+def _shares_layer(segmentation: slicer.vtkSegmentation, segment: slicer.vtkSegment) -> bool:
+    """Whether another segment lies in the same label map. (``IsSharedBinaryLabelmap`` of 5.13 answers the reverse.)"""
+    labelmap = segment.GetRepresentation(BINARY)
+    every = (segmentation.GetNthSegment(position) for position in range(segmentation.GetNumberOfSegments()))
+    return labelmap is not None and sum(one.GetRepresentation(BINARY) is labelmap for one in every) > 1
 
 
 def _fill(labelmap: slicer.vtkOrientedImageData, mask: np.ndarray) -> None:
