@@ -5,8 +5,6 @@ import json
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
-from MSLesionSegLib.errors import StudyError
 from Testing.slicer.scene_results import (
     SHAPE,
     add_volume,
@@ -17,6 +15,8 @@ from Testing.slicer.scene_results import (
     reviewed_result,
     write_result,
 )
+
+from MSLesionSegLib.errors import StudyError
 
 slicer = pytest.importorskip("slicer")
 vtk = pytest.importorskip("vtk")

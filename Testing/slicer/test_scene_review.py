@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-
-from MSLesionSegLib.errors import StudyError, UsageError
-from MSLesionSegLib.lesions import lesion_mask
 from Testing.slicer.scene_results import (
     BLOCKS,
     SHAPE,
@@ -12,9 +9,11 @@ from Testing.slicer.scene_results import (
     block,
     mask_of,
     on_grid,
-    probability_map,
     reviewed_result,
 )
+
+from MSLesionSegLib.errors import StudyError, UsageError
+from MSLesionSegLib.lesions import lesion_mask
 
 slicer = pytest.importorskip("slicer")
 vtk = pytest.importorskip("vtk")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import SimpleITK as sitk
-
 from Testing.slicer.scene_results import OBLIQUE, SHAPE, add_volume, flair_image, on_grid
 
 slicer = pytest.importorskip("slicer")
