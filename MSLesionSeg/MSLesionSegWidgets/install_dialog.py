@@ -45,9 +45,9 @@ class InstallDialog:
             "The lesions are found by a network that runs on this computer. No image leaves it. For that, Python "
             "packages have to be downloaded once into Slicer."
         )
+        self._label(layout, "introLabel").setText(intro)
         self.findings = self._label(layout, "findingsLabel")
         self.findings.setTextFormat(qt.Qt.RichText)
-        self._label(layout, "introLabel").setText(intro)
         self.fast = qt.QCheckBox(_("Also OpenVINO (0.2 GB), which makes it faster without a GPU"))
         self.fast.setObjectName("fastCheck")
         self.fast.setChecked(True)
@@ -56,6 +56,7 @@ class InstallDialog:
         self.log = qt.QPlainTextEdit()
         self.log.setObjectName("logText")
         self.log.setReadOnly(True)
+        self.log.setMinimumHeight(120)
         self.log.setVisible(False)
         layout.addWidget(self.log)
         buttons = qt.QHBoxLayout()
@@ -66,6 +67,7 @@ class InstallDialog:
         )
         self.restart_button = self._button(buttons, "restartButton", _("Start Slicer again"), slicer.util.restart)
         self._button(buttons, "closeButton", _("Close"), self.widget.reject)
+        self.install_button.setDefault(True)
         self.refresh()
 
     def run(self) -> None:
@@ -80,6 +82,7 @@ class InstallDialog:
         self.install_button.setEnabled(possible and not all(finding.level == GOOD for finding in found))
         self.wheels_button.setEnabled(possible)
         self.restart_button.setVisible(self.outcome is not None and self.outcome.kind == RESTART)
+        self.widget.adjustSize()
 
     def install_from_network(self) -> None:
         """What the button Install does."""
@@ -94,6 +97,7 @@ class InstallDialog:
     def _install(self, wheels: Path | None) -> None:
         self.log.clear()
         self.log.setVisible(True)
+        self.widget.adjustSize()
         self.message.setText(_("Installing; this takes a few minutes..."))
         self._enable(False)
         slicer.app.processEvents()
