@@ -1,0 +1,110 @@
+"""The table of lesions: one row a lesion, sortable, in a ``QTableWidget``."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import qt
+from slicer.i18n import tr as _
+
+from MSLesionSegScene.review import LesionRow
+
+
+def state_words(row: LesionRow) -> str:
+    """The decision in words, and whether the outline was changed."""
+    words = {"accepted": _("accepted"), "rejected": _("rejected"), "undecided": _("undecided")}[row.state]
+    return _("{state}, edited").format(state=words) if row.edited else words
+
+
+class LesionTable:
+    """Shows lesions in a ``QTableWidget`` and tells which one the reader chose.
+
+    Args:
+        table: the widget, without rows and columns.
+        on_select: called with the key of a lesion that the reader chose, by mouse or keyboard.
+    """
+
+    def __init__(self, table: Any, on_select: Callable[[str], None]) -> None:
+        self._table = table
+        self._on_select = on_select
+        self._quiet = False
+        titles = [_("Lesion"), _("Volume (mL)"), _("Diameter (mm)"), _("Mean probability"), _("State")]
+        table.setColumnCount(len(titles))
+        table.setHorizontalHeaderLabels(titles)
+        table.verticalHeader().setVisible(False)
+        table.horizontalHeader().setStretchLastSection(True)
+        table.horizontalHeader().setSortIndicator(0, qt.Qt.AscendingOrder)
+        table.connect("itemSelectionChanged()", self._selected)
+
+    @property
+    def keys(self) -> list[str]:
+        """Keys of the lesions in the order that is shown."""
+        return [self._table.item(row, 0).data(qt.Qt.UserRole) for row in range(self._table.rowCount)]
+
+    @property
+    def current_key(self) -> str | None:
+        """Key of the lesion chosen; None where none is."""
+        row = self._table.currentRow()
+        return self._table.item(row, 0).data(qt.Qt.UserRole) if 0 <= row < self._table.rowCount else None
+
+    def show(self, rows: Sequence[LesionRow]) -> None:
+        """Show these lesions in the order chosen; the lesion chosen stays chosen where it is still there."""
+        chosen = self.current_key
+        with self._quietly():
+            self._table.setSortingEnabled(False)
+            self._table.setRowCount(len(rows))
+            for number, row in enumerate(rows):
+                self._fill(number, row)
+            self._table.setSortingEnabled(True)
+            self._table.clearSelection()
+            self._table.setCurrentCell(-1, -1)
+            if chosen is not None:
+                self._choose(chosen)
+
+    def choose(self, key: str) -> None:
+        """Choose a lesion as if the reader had."""
+        with self._quietly():
+            self._choose(key)
+        self._on_select(key)
+
+    def key_beside(self, step: int) -> str | None:
+        """Key of the lesion so many rows below the one chosen, around the end; None where the table is empty."""
+        keys = self.keys
+        if not keys:
+            return None
+        return keys[(keys.index(self.current_key) + step) % len(keys)] if self.current_key in keys else keys[0]
+
+    def _fill(self, number: int, row: LesionRow) -> None:
+        values = (
+            row.id,
+            round(row.volume_ml, 3),
+            round(row.diameter_mm, 1),
+            round(row.mean_probability, 2),
+            state_words(row),
+        )
+        for column, value in enumerate(values):
+            item = self._table.item(number, column)
+            if item is None:
+                item = qt.QTableWidgetItem()
+                self._table.setItem(number, column, item)
+            item.setData(qt.Qt.DisplayRole, value)
+        self._table.item(number, 0).setData(qt.Qt.UserRole, row.key)
+
+    def _choose(self, key: str) -> None:
+        keys = self.keys
+        if key in keys:
+            self._table.setCurrentCell(keys.index(key), 0)
+            self._table.selectRow(keys.index(key))
+
+    def _selected(self) -> None:
+        key = self.current_key
+        if not self._quiet and key is not None:
+            self._on_select(key)
+
+    @contextlib.contextmanager
+    def _quietly(self) -> Iterator[None]:
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
