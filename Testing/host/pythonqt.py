@@ -2,6 +2,7 @@
 
 from types import ModuleType
 from typing import Any
+from xml.etree import ElementTree
 
 from PySide6 import QtCore, QtGui, QtTest, QtUiTools, QtWidgets
 
@@ -16,16 +17,20 @@ def dress() -> None:
     if _dressed:
         return
     _dressed = True
-    for module in (QtCore, QtGui, QtWidgets):
-        for name in dir(module):
-            one = getattr(module, name)
-            if isinstance(one, type) and issubclass(one, QtCore.QObject) and hasattr(one, "staticMetaObject"):
-                _properties_as_attributes(one)
-                _refuse_new_attributes(one)
+    modules = (QtCore, QtGui, QtWidgets)
+    for one in [getattr(module, name) for module in modules for name in dir(module)]:
+        if not _is_qobject(one):
+            continue
+        _properties_as_attributes(one)
+        _refuse_new_attributes(one)
+        _string_connections(one)
     QtCore.QObject.name = QtCore.QObject.objectName
     QtCore.QObject.className = lambda self: _class_name(self)
     QtCore.QObject.delete = lambda self: _delete(self)
-    _string_connections()
+
+
+def _is_qobject(one: Any) -> bool:
+    return isinstance(one, type) and issubclass(one, QtCore.QObject) and hasattr(one, "staticMetaObject")
 
 
 def make_qt_module() -> ModuleType:
@@ -64,7 +69,8 @@ def _refuse_new_attributes(one: type) -> None:
 
     def guarded(self: QtCore.QObject, name: str, value: Any) -> None:
         foreign = not type(self).__module__.startswith(("PySide6", __package__))
-        if foreign or name.startswith("_") or hasattr(type(self), name):
+        child = isinstance(value, QtCore.QObject) and value.objectName == name  # the loader of .ui files
+        if foreign or child or name.startswith("_") or hasattr(type(self), name):
             _set(self, name, value)
         else:
             raise AttributeError(f"{_class_name(self)} has no attribute {name}")
@@ -85,9 +91,12 @@ def _set(self: QtCore.QObject, name: str, value: Any) -> None:
     self.__dict__[name] = value
 
 
-def _string_connections() -> None:
-    """``connect`` and ``disconnect`` of an object take the C++ signature of a signal."""
-    plain = QtCore.QObject.__getattribute__
+def _string_connections(one: type) -> None:
+    """``connect`` and ``disconnect`` of an object take the C++ signature of a signal.
+
+    A class at a time, since PySide6 gives some, as QProcess, a lookup of their own.
+    """
+    plain = one.__getattribute__
 
     def lookup(self: QtCore.QObject, name: str) -> Any:
         if name == "connect":
@@ -96,7 +105,7 @@ def _string_connections() -> None:
             return lambda *words: _disconnect(self, *words)
         return plain(self, name)
 
-    QtCore.QObject.__getattribute__ = lookup
+    one.__getattribute__ = lookup
 
 
 def _connect(sender: QtCore.QObject, signature: str, *receiver: Any) -> bool:
@@ -182,5 +191,29 @@ class UiLoader(QtUiTools.QUiLoader):
         return super().createWidget(class_name, parent, name)
 
     def load(self, device: Any, parent: Any = None) -> Any:
-        """Load a .ui file."""
-        return super().load(device, parent)
+        """Load a .ui file; its connections are made here, since Qt knows no signals of stand-ins."""
+        tree = ElementTree.fromstring(bytes(device.readAll().data()))
+        connections = tree.find("connections")
+        wanted = [] if connections is None else list(connections)
+        if connections is not None:
+            tree.remove(connections)
+        buffer = QtCore.QBuffer()
+        buffer.setData(ElementTree.tostring(tree))
+        widget = super().load(buffer, parent)
+        for connection in wanted:
+            sender, receiver = (_named(widget, connection.findtext(end)) for end in ("sender", "receiver"))
+            slot = getattr(receiver, connection.findtext("slot").partition("(")[0])
+            _connect(sender, connection.findtext("signal"), slot)
+        return widget
+
+
+def _named(root: Any, name: str) -> Any:
+    """A widget of a .ui file by its name.
+
+    Raises:
+        LookupError: there is none.
+    """
+    found = root if root.objectName == name else root.findChild(QtCore.QObject, name)
+    if found is None:
+        raise LookupError(f"there is no widget {name}")
+    return found

@@ -6,7 +6,7 @@ from PySide6 import QtCore, QtWidgets
 
 
 class qMRMLWidget(QtWidgets.QWidget):
-    """A widget that knows the scene; here it hands it to its children, since .ui files cannot connect stand-ins."""
+    """A widget that knows the scene."""
 
     mrmlSceneChanged = QtCore.Signal(object)
     _signals = {"mrmlSceneChanged(vtkMRMLScene*)": ("mrmlSceneChanged", None)}
@@ -20,13 +20,10 @@ class qMRMLWidget(QtWidgets.QWidget):
         return self._scene
 
     def setMRMLScene(self, scene: Any) -> None:
-        """Set the scene of this widget and of its children."""
+        """Set the scene and tell it to whoever is connected."""
         if scene is self._scene:
             return
         self._scene = scene
-        for child in self.findChildren(QtWidgets.QWidget):
-            if hasattr(child, "setMRMLScene"):
-                child.setMRMLScene(scene)
         self.mrmlSceneChanged.emit(scene)
 
 
