@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Subset
 
+from .patch_workers import outlive_a_cancel
 from .process_sum import full_precision, process_sum, processes
 
 STATISTICS_PATCHES = 128
@@ -69,7 +70,8 @@ def measure_statistics(network: nn.Module, patches: Dataset, device: torch.devic
         layer.reset_running_stats()
         layer.momentum = None
         layer.train()
-    loader = DataLoader(Subset(patches, range(min(len(patches), STATISTICS_PATCHES))), 2, num_workers=workers)
+    few = Subset(patches, range(min(len(patches), STATISTICS_PATCHES)))
+    loader = DataLoader(few, 2, num_workers=workers, worker_init_fn=outlive_a_cancel)
     dtype = next(network.parameters()).dtype
     for images, _ in loader:
         network(images.to(device, dtype))

@@ -3,7 +3,10 @@
 import csv
 import dataclasses
 import json
+import multiprocessing
 import os
+import signal
+import sys
 
 import numpy as np
 import pytest
@@ -99,6 +102,28 @@ def test_a_cancelled_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path
     ]
     assert timeless[0] == timeless[1]
     assert not list((tmp_path / "cut").glob("*.partial"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_processes_that_make_patches_leaves_the_end_of_the_run_to_the_trainer(
+    tmp_path, patches, number
+):
+    class Signalling(SilentProgress):
+        heard = 0
+
+        def update(self, fraction_of_stage, message=""):
+            if fraction_of_stage >= 0.5:
+                for worker in multiprocessing.active_children():
+                    os.kill(worker.pid, number)
+                    self.heard += 1
+            if fraction_of_stage >= 0.75:
+                raise Cancelled()
+
+    progress = Signalling()
+    with pytest.raises(Cancelled, match="Cancelled at step 6; --resume goes on from there."):
+        train(settings(2, 4), patches, [], tmp_path / "run", progress)
+    assert progress.heard >= 2
 
 
 def test_the_weights_of_the_best_epoch_are_kept(tmp_path, patches, study_canvas, monkeypatch):
