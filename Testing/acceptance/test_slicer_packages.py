@@ -47,8 +47,7 @@ def resolved(folder: Path, slicer: str, system: str, requirements: list[str]) ->
     )
     assert done.returncode == 0, done.stderr
     report = json.loads((folder / "report.json").read_text("utf-8"))
-    found = {one["metadata"]["name"].lower(): one["metadata"]["version"] for one in report["install"]}
-    return found
+    return {one["metadata"]["name"].lower(): one["metadata"]["version"] for one in report["install"]}
 
 
 def project() -> dict:
