@@ -47,6 +47,7 @@ def run(app: Any, arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     _force_utf8()
+    _wait_without_spinning()
     progress = _progress_of(words)
     try:
         with cancel_on_signals(progress):
@@ -133,6 +134,15 @@ def _force_utf8() -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+
+
+def _wait_without_spinning() -> None:
+    """Let PyTorch's threads sleep while they wait for each other, before PyTorch is imported.
+
+    They spin otherwise, which takes the cores from whatever else runs, Slicer and the processes that make patches first
+    of all. GNU's OpenMP reads the variable when it is loaded; one that is set already stays.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _defect(exception: BaseException) -> MSLesionSegError:

@@ -129,6 +129,13 @@ def test_names_come_through_in_utf8_whatever_the_locale():
     assert done.stderr == "Error: Müller – 病人.nii is empty.\n"
 
 
+def test_threads_that_wait_leave_the_cores_to_others_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    body = "import os, sys; print('torch' in sys.modules, os.environ['OMP_WAIT_POLICY'])"
+    assert run_failing(body, "work").stdout == "False PASSIVE\n"
+    assert run_failing(body, "work", OMP_WAIT_POLICY="ACTIVE").stdout == "False ACTIVE\n"
+
+
 def test_a_command_that_ends_well_leaves_with_0():
     done = run_failing("context.obj.result({'message': 'done'})", "work")
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
