@@ -176,7 +176,9 @@ def _load(scene: slicer.vtkMRMLScene, found: _Found) -> slicer.vtkMRMLScalarVolu
         image_to_node(image, node)
         node.CreateDefaultDisplayNodes()
     else:
-        node = slicer.modules.volumes.logic().AddArchetypeVolume(str(found.path), found.name, _SINGLE_FILE | _AUTO_WINDOW_LEVEL)
+        node = slicer.modules.volumes.logic().AddArchetypeVolume(
+            str(found.path), found.name, _SINGLE_FILE | _AUTO_WINDOW_LEVEL
+        )
         if node is None:
             raise StudyError(f"{found.path} cannot be read.", "Check the file, or export the series again.")
     for keyword, value in found.tags.items():
