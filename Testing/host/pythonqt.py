@@ -1,5 +1,7 @@
 """PySide6 that behaves like PythonQt: properties as attributes, ``connect("signal(types)", f)``, one module ``qt``."""
 
+import ctypes
+import sys
 from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
@@ -8,6 +10,8 @@ from PySide6 import QtCore, QtGui, QtTest, QtUiTools, QtWidgets
 
 #: Properties that PythonQt hides behind a method of the same name.
 HIDDEN_PROPERTIES = {("QTimer", "singleShot")}
+#: Properties that stay methods here, unlike in PythonQt: C++ would take the attribute for an override of its getter.
+VIRTUAL_GETTERS = {"sizeHint", "minimumSizeHint", "duration"}
 _dressed = False
 
 
@@ -17,6 +21,7 @@ def dress() -> None:
     if _dressed:
         return
     _dressed = True
+    _spare_true()
     modules = (QtCore, QtGui, QtWidgets)
     for one in [getattr(module, name) for module in modules for name in dir(module)]:
         if not _is_qobject(one):
@@ -27,6 +32,12 @@ def dress() -> None:
     QtCore.QObject.name = QtCore.QObject.objectName
     QtCore.QObject.className = lambda self: _class_name(self)
     QtCore.QObject.delete = lambda self: _delete(self)
+
+
+def _spare_true() -> None:
+    """Signals of PySide6 6.12 return True without counting the reference, and Python 3.11 ends when none is left."""
+    if sys.version_info < (3, 12):
+        ctypes.c_ssize_t.from_address(id(True)).value += 1 << 40
 
 
 def _is_qobject(one: Any) -> bool:
@@ -49,7 +60,7 @@ def _properties_as_attributes(one: type) -> None:
         return
     for index in range(meta.propertyOffset(), meta.propertyCount()):
         name = meta.property(index).name()
-        if (one.__name__, name) not in HIDDEN_PROPERTIES:
+        if (one.__name__, name) not in HIDDEN_PROPERTIES and name not in VIRTUAL_GETTERS:
             setattr(one, name, _attribute(name, meta.property(index).isWritable()))
 
 

@@ -118,7 +118,6 @@ class Host:
 
         widget.exit()
         widget.cleanup()
-        widget.parent.setMRMLScene(None)
         widget.parent.hide()
         widget.parent.deleteLater()
         name = widget.moduleName

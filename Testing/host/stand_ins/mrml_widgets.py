@@ -27,6 +27,26 @@ class qMRMLWidget(QtWidgets.QWidget):
         self.mrmlSceneChanged.emit(scene)
 
 
+class _Observation:
+    """Observers of a scene that go with their widget, as those of the C++ widgets do."""
+
+    def __init__(self, widget: QtCore.QObject) -> None:
+        self._scene: Any = None
+        self._tags: list[int] = []
+        widget.destroyed.connect(self.stop)
+
+    def start(self, scene: Any, events: tuple[str, ...], method: Any) -> None:
+        import slicer
+
+        self._scene = scene
+        self._tags = [scene.AddObserver(getattr(slicer.vtkMRMLScene, event), method) for event in events]
+
+    def stop(self, *_: Any) -> None:
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags = []
+
+
 class qMRMLNodeComboBox(QtWidgets.QWidget):
     """A selector of nodes that follows the scene."""
 
@@ -45,7 +65,7 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self._scene: Any = None
-        self._tags: list[int] = []
+        self._observation = _Observation(self)
         self._values = {
             "nodeTypes": [],
             "noneEnabled": False,
@@ -97,21 +117,11 @@ class qMRMLNodeComboBox(QtWidgets.QWidget):
         """Follow another scene."""
         if scene is self._scene:
             return
-        if self._scene is not None:
-            for tag in self._tags:
-                self._scene.RemoveObserver(tag)
-        self._scene, self._tags = scene, []
+        self._observation.stop()
+        self._scene = scene
         if scene is not None:
-            import slicer
-
-            for event in (
-                "NodeAddedEvent",
-                "NodeRemovedEvent",
-                "EndCloseEvent",
-                "EndImportEvent",
-                "EndBatchProcessEvent",
-            ):
-                self._tags.append(scene.AddObserver(getattr(slicer.vtkMRMLScene, event), self._scene_changed))
+            events = ("NodeAddedEvent", "NodeRemovedEvent", "EndCloseEvent", "EndImportEvent", "EndBatchProcessEvent")
+            self._observation.start(scene, events, self._scene_changed)
         self._fill()
 
     def currentNode(self) -> Any:

@@ -1,0 +1,242 @@
+"""The panel's review on a small result: table, keys, sliders, editor, export; and closing at any time."""
+
+import json
+import os
+import sys
+
+import numpy as np
+import pytest
+from Testing.slicer.person import Person
+from Testing.slicer.scene_results import BLOCKS, SHAPE, block, mask_of, reviewed_result
+
+
+@pytest.fixture
+def opened(qt_host):
+    """A person before the open module, with an empty scene."""
+    from MSLesionSegWidgets.worker_settings import choose_interpreter
+
+    choose_interpreter(sys.executable)
+    widget = qt_host.open_module("MSLesionSeg")
+    widget.parent.resize(460, 1300)
+    qt_host.app.processEvents()
+    yield Person(qt_host, widget)
+    qt_host.close_module(widget)
+
+
+@pytest.fixture
+def person(opened, scene, tmp_path):
+    """A person before a small result of three lesions."""
+    reviewed_result(scene, tmp_path)
+    opened.panel.session.tell()
+    return opened
+
+
+def reader_mask(person):
+    from MSLesionSegScene.segments import read_segment
+
+    state = person.panel.session.state
+    return read_segment(state.segmentation, "reader", state.flair)
+
+
+def paint(person, mask):
+    from MSLesionSegScene.segments import write_segment
+
+    state = person.panel.session.state
+    write_segment(state.segmentation, "reader", state.flair, mask)
+    person.pause(0.3)
+
+
+def test_with_an_empty_scene_only_loading_can_be_pressed(opened):
+    assert opened.ui.loadButton.enabled
+    for name in ("applyButton", "acceptButton", "nextButton", "undoButton", "exportMaskButton", "dataSetButton"):
+        assert not getattr(opened.ui, name).enabled, name
+    assert "CPU" in opened.ui.deviceNote.text or "GPU" in opened.ui.deviceNote.text
+
+
+def test_the_table_shows_the_lesions_and_sorts_by_number(person):
+    assert person.table() == [
+        ("1", "0.216", "8.1", "0.9", "undecided"),
+        ("2", "0.064", "4.7", "0.8", "undecided"),
+        ("3", "0.016", "2.5", "0.7", "undecided"),
+    ]
+    person.ui.lesionTable.sortItems(1, person.host.qt.Qt.AscendingOrder)
+    assert [row[0] for row in person.table()] == ["3", "2", "1"]
+    assert person.ui.reviewedLabel.text == "0 of 3 reviewed"
+    assert person.ui.summaryLabel.text == "3 lesions, 0.30 mL, without the rejected ones"
+
+
+def test_a_click_on_a_row_centres_every_slice_view_on_the_lesion(person, scene):
+    import slicer
+
+    person.click_row(1)
+    (row,) = [row for row in person.panel.session.review.rows() if row.id == 2]
+    for name in ("Red", "Green", "Yellow"):
+        node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
+        centre = [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
+        assert np.allclose(centre, row.centroid_ras, atol=2.0), name
+    assert person.ui.acceptButton.enabled
+
+
+def test_keys_step_decide_undo_and_redo(person):
+    person.key("N")
+    person.key("A")
+    person.key("X")
+    assert person.states() == ["accepted", "rejected", "undecided"]
+    assert person.ui.reviewedLabel.text == "2 of 3 reviewed"
+    assert np.array_equal(reader_mask(person), mask_of("large", "small"))
+    person.key("Z")
+    assert person.states() == ["accepted", "undecided", "undecided"]
+    assert np.array_equal(reader_mask(person), mask_of("large", "middle", "small"))
+    person.key("Shift+Z")
+    assert person.states() == ["accepted", "rejected", "undecided"]
+    person.key("P")
+    person.key("U")
+    assert person.states() == ["undecided", "rejected", "undecided"]
+
+
+def test_a_decision_goes_on_to_the_next_lesion_unless_told_otherwise(person):
+    person.click_row(0)
+    person.press("acceptButton")
+    assert person.panel.review.table.current_key == "2"
+    person.ui.advanceCheck.setChecked(False)
+    person.press("rejectButton")
+    assert person.panel.review.table.current_key == "2"
+
+
+def test_sliders_act_at_once_and_leave_what_was_decided(person):
+    person.click_row(2)
+    person.press("acceptButton")
+    person.ui.thresholdSlider.value = 0.35
+    person.wait(lambda: len(person.table()) == 4, 5)
+    person.ui.minimumSlider.value = 60
+    person.wait(lambda: len(person.table()) == 3, 5)
+    assert sorted(person.states()) == ["accepted", "undecided", "undecided"]
+    assert person.panel.session.state.threshold == 0.35
+    assert person.panel.session.state.minimum_mm3 == 60
+
+
+def test_what_is_painted_is_in_the_table_and_decisions_stay(person):
+    person.click_row(0)
+    person.press("acceptButton")
+    mask = mask_of("large", "middle", "small")
+    mask[block((16, 4, 4), (2, 3, 3))] = True
+    mask[block(*BLOCKS["small"][:2])] = False
+    paint(person, mask)
+    assert person.states() == ["accepted", "undecided", "accepted, edited", "rejected"]
+    assert person.ui.reviewedLabel.text == "3 of 4 reviewed"
+    assert np.array_equal(reader_mask(person), mask)
+
+
+def test_the_keys_of_the_review_rest_while_the_editor_is_open(person):
+    person.click_row(0)
+    person.ui.editSection.collapsed = False
+    person.key("A")
+    assert person.states() == ["undecided"] * 3
+    assert person.ui.segmentEditor.currentSegmentID() == "reader"
+    person.ui.editSection.collapsed = True
+    person.key("A")
+    assert person.states()[0] == "accepted"
+
+
+def test_the_editor_takes_no_voxels_from_other_segments(person, scene):
+    import slicer
+
+    node = person.ui.segmentEditor.mrmlSegmentEditorNode()
+    assert node.GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteNone
+    assert person.ui.segmentEditor.segmentationNode() is person.panel.session.state.segmentation
+
+
+def test_a_saved_scene_brings_back_table_decisions_and_sliders(person, scene, tmp_path):
+    import slicer
+
+    person.click_row(0)
+    person.press("acceptButton")
+    person.press("rejectButton")
+    before = person.table()
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert person.table() == []
+    assert person.ui.flairSelector.currentNode() is None
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    person.host.app.processEvents()
+    assert person.table() == before
+    assert person.ui.reviewedLabel.text == "2 of 3 reviewed"
+    assert person.ui.flairSelector.currentNode().GetName() == "FLAIR"
+    assert np.array_equal(reader_mask(person), mask_of("large", "small"))
+
+
+def test_the_export_buttons_save_what_was_decided(person, tmp_path):
+    import SimpleITK as sitk
+
+    person.ui.exportSection.collapsed = False
+    person.click_row(0)
+    person.press("rejectButton")
+    for button, name in (
+        ("exportSegmentationButton", "reader.seg.nrrd"),
+        ("exportMaskButton", "mask.nii.gz"),
+        ("exportTableButton", "table.csv"),
+    ):
+        person.host.file_answers.append(str(tmp_path / name))
+        person.press(button)
+        assert name in person.ui.exportMessage.text
+        assert (tmp_path / name).stat().st_size > 0
+    mask = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "mask.nii.gz")))
+    assert np.array_equal(mask, mask_of("middle", "small"))
+    rows = [line for line in (tmp_path / "table.csv").read_text("utf-8").splitlines() if line[0].isdigit()]
+    assert [row.split(",")[0] for row in rows] == ["2", "3"]
+
+
+def test_adding_to_a_data_set_asks_who_annotates_and_keeps_the_key_outside(person, tmp_path):
+    person.ui.exportSection.collapsed = False
+    person.host.file_answers.append(str(tmp_path / "data"))
+    person.press("dataSetButton")
+    assert "<b>" in person.ui.exportMessage.text
+    assert not (tmp_path / "data").exists()
+
+    person.ui.annotatorEdit.setText("reader 7")
+    person.ui.keyCheck.setChecked(True)
+    person.host.file_answers += [str(tmp_path / "data"), str(tmp_path / "key.tsv")]
+    person.press("dataSetButton")
+    assert "sub-01" in person.ui.exportMessage.text
+    (sidecar,) = (tmp_path / "data" / "derivatives").rglob("*_mask.json")
+    assert json.loads(sidecar.read_text("utf-8"))["Annotator"] == "reader 7"
+    assert "sub-01" in (tmp_path / "key.tsv").read_text("utf-8")
+
+
+def test_a_dialog_that_is_closed_changes_nothing(person):
+    person.ui.exportSection.collapsed = False
+    person.host.file_answers += ["", ""]
+    person.press("exportMaskButton")
+    person.press("dataSetButton")
+    assert not person.ui.exportMessage.visible
+
+
+def test_showing_the_models_mask_shows_both(person):
+    display = person.panel.session.state.segmentation.GetDisplayNode()
+    person.press("modelCheck")
+    assert (display.GetSegmentVisibility("model"), display.GetSegmentVisibility("reader")) == (True, True)
+    person.press("modelCheck")
+    assert (display.GetSegmentVisibility("model"), display.GetSegmentVisibility("reader")) == (False, True)
+
+
+def test_a_flair_that_is_removed_leaves_nothing_to_review(person, scene):
+    scene.RemoveNode(person.panel.session.state.flair)
+    assert person.table() == []
+    assert not person.ui.applyButton.enabled
+
+
+def test_leaving_the_module_and_coming_back_keeps_all(person):
+    person.click_row(0)
+    person.press("acceptButton")
+    person.widget.exit()
+    person.key("X")
+    person.widget.enter()
+    person.host.app.processEvents()
+    assert person.states() == ["accepted", "undecided", "undecided"]
+
+
+def test_a_python_that_is_not_there_is_told_in_a_sentence(person):
+    person.ui.interpreterEdit.setText(os.path.join("no", "such", "python"))
+    person.panel.segment._interpreter_chosen()
+    assert "There is no Python at" in person.ui.segmentMessage.text
+    assert person.panel.session.state.flair.GetImageData().GetDimensions()[::-1] == SHAPE
