@@ -28,10 +28,21 @@ class LesionTable:
         self._table = table
         self._on_select = on_select
         self._quiet = False
-        titles = [_("Lesion"), _("Volume (mL)"), _("Diameter (mm)"), _("Mean probability"), _("State")]
+        titles = [_("Lesion"), _("mL"), _("mm"), _("Probability"), _("State")]
+        hints = (
+            _("1 is the largest"),
+            _("Volume in mL"),
+            _("Longest diameter in mm"),
+            _("Mean probability that the model gives its voxels"),
+            _("Your decision"),
+        )
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)
+        for column, hint in enumerate(hints):
+            table.horizontalHeaderItem(column).setToolTip(hint)
         table.verticalHeader().setVisible(False)
+        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.horizontalHeader().setStretchLastSection(True)
         table.horizontalHeader().setSortIndicator(0, qt.Qt.AscendingOrder)
         table.connect("itemSelectionChanged()", self._selected)

@@ -7,13 +7,15 @@ import slicer
 from slicer.i18n import tr as _
 
 from MSLesionSegLib.device import has_nvidia_gpu
+from MSLesionSegLib.errors import DependencyError
 from MSLesionSegLib.model_store import ModelEntry, list_models
 
+from .install_dialog import InstallDialog, ensure_installed
 from .message_line import MessageLine
 from .segment_run import SegmentRun
 from .session import Session
 from .time_left import time_words
-from .worker_end import CANCELLED, DONE, End
+from .worker_end import CANCELLED, DONE, INSTALL_HINT, End
 from .worker_lines import Step
 from .worker_settings import choose_interpreter, interpreter_setting
 
@@ -64,6 +66,7 @@ class SegmentSection:
         ui.applyButton.connect("clicked()", self.apply_or_cancel)
         ui.logButton.connect("toggled(bool)", ui.logText.setVisible)
         ui.interpreterEdit.connect("editingFinished()", self._interpreter_chosen)
+        ui.installButton.connect("clicked()", self.install)
         ui.logText.setVisible(False)
         ui.interpreterEdit.setText(interpreter_setting())
         self._show_running(False)
@@ -99,12 +102,19 @@ class SegmentSection:
 
     def apply(self) -> None:
         """Find the lesions of the study; politely refused while another computation runs."""
-        with self._message.trying(), slicer.util.WaitCursor():
-            self.run.start(registered=self._ui.registeredCheck.checked)
+        with self._message.trying():
+            if not ensure_installed(slicer.util.mainWindow()):
+                raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
+            with slicer.util.WaitCursor():
+                self.run.start(registered=self._ui.registeredCheck.checked)
             self._ui.logText.clear()
             self._warnings = []
             self._last = None
             self._show_running(True)
+
+    def install(self) -> None:
+        """Show what the computation needs, and install it if the user wants."""
+        InstallDialog(slicer.util.mainWindow()).run()
 
     def abandon(self) -> None:
         """The scene is being closed: end the computation, whose study is gone."""
