@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import SimpleITK as sitk
 import slicer
 
@@ -26,7 +25,7 @@ from .export import decision_counts, segment_image, up_to_date
 from .lesion_segments import MODEL_SEGMENT, READER_SEGMENT
 from .review import Review
 from .state import ModuleState
-from .volumes import node_to_image, node_voxels
+from .volumes import node_to_image
 
 ANNOTATIONS = Path("derivatives") / "annotations"
 DESCRIPTION = "dataset_description.json"
@@ -124,7 +123,7 @@ def _add(
     patient: str | None,
     replace: bool,
 ) -> str:
-    digest = _voxel_hash(state.flair)
+    digest = _voxel_hash(node_to_image(state.flair, to_world=False))
     there = _find(root, digest)
     if there is not None and not replace:
         raise StudyError(
@@ -171,9 +170,10 @@ def _add(
     return place.name
 
 
-def _voxel_hash(node: slicer.vtkMRMLVolumeNode) -> str:
-    """SHA-256 of the voxels (z, y, x) as float32, so that pixel types do not matter."""
-    return hashlib.sha256(np.ascontiguousarray(node_voxels(node), np.float32)).hexdigest()
+def _voxel_hash(image: sitk.Image) -> str:
+    """SHA-256 of the voxels as float32 with the axes turned to LPS: pixel type and order of axes do not matter."""
+    turned = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkFloat32), "LPS")
+    return hashlib.sha256(sitk.GetArrayViewFromImage(turned)).hexdigest()
 
 
 def _find(root: Path, digest: str) -> _Place | None:
@@ -185,10 +185,9 @@ def _find(root: Path, digest: str) -> _Place | None:
         known = _read_json(sidecar).get(_HASH)
         if known is None:
             try:
-                voxels = sitk.GetArrayFromImage(sitk.ReadImage(str(path), sitk.sitkFloat32))
+                known = _voxel_hash(sitk.ReadImage(str(path)))
             except RuntimeError:
                 continue
-            known = hashlib.sha256(voxels).hexdigest()
         if known == digest:
             return place
     return None

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+import slicer
 import vtk
 
 from MSLesionSegLib.errors import OutputError, StudyError
+from MSLesionSegLib.grid import Grid, resample
+from MSLesionSegLib.itk_quiet import itk_quiet
 from MSLesionSegLib.lesion_table import Lesion, write_lesion_csv
 from MSLesionSegLib.nifti import write_nifti
 
@@ -22,6 +25,8 @@ from .volumes import node_matrix, set_geometry
 
 _SEGMENTATION_ENDING = ".seg.nrrd"
 _MASK_ENDING = ".nii.gz"
+SAME_PLACE_MM = 1e-2
+"""What NIfTI's float32 header rounds off is less."""
 
 
 def export_segmentation(state: ModuleState, path: Path, *, with_model: bool = False) -> None:
@@ -40,10 +45,15 @@ def export_segmentation(state: ModuleState, path: Path, *, with_model: bool = Fa
 
 
 def export_mask(state: ModuleState, path: Path) -> None:
-    """Write the reader's mask, 0 and 1 (uint8), as ``.nii.gz``. Raises as :func:`export_segmentation`."""
+    """Write the reader's mask, 0 and 1 (uint8), as ``.nii.gz`` on the grid of the FLAIR's file.
+
+    Slicer turns the slice order of a file whose axes are left-handed; the mask is put back into the order of the file,
+    so that other programs find voxel on voxel. Raises as :func:`export_segmentation`.
+    """
     up_to_date(state)
     _check_ending(path, _MASK_ENDING)
-    _write(path, _MASK_ENDING, lambda partial: write_nifti(partial, segment_image(state, READER_SEGMENT)))
+    mask = _in_order_of_file(state.flair, segment_image(state, READER_SEGMENT))
+    _write(path, _MASK_ENDING, lambda partial: write_nifti(partial, mask))
 
 
 def export_table(state: ModuleState, path: Path) -> None:
@@ -78,6 +88,31 @@ def segment_image(state: ModuleState, segment_id: str) -> sitk.Image:
     image = sitk.GetImageFromArray(mask.astype(np.uint8))
     set_geometry(image, node_matrix(state.flair, to_world=False), state.flair.GetName())
     return image
+
+
+def _in_order_of_file(flair: slicer.vtkMRMLVolumeNode, mask: sitk.Image) -> sitk.Image:
+    """The mask with its axes as in the file that the FLAIR was loaded from, where that is the same lattice."""
+    storage = flair.GetStorageNode()
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(storage.GetFullNameFromFileName() if storage is not None else "")
+    try:
+        with itk_quiet():
+            reader.ReadImageInformation()
+    except RuntimeError:  # DICOM, a scene that was moved, or a node made in Slicer
+        return mask
+    if reader.GetDimension() != 3:
+        return mask
+    file = Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
+    turned = resample(mask, file, interpolator="nearest")
+    lies_on_it = np.allclose(file.centre, Grid.of(mask).centre, rtol=0, atol=SAME_PLACE_MM)
+    same = int(sitk.GetArrayViewFromImage(turned).sum()) == int(sitk.GetArrayViewFromImage(mask).sum())
+    return turned if lies_on_it and same and _same_axes(file, Grid.of(mask)) else mask
+
+
+def _same_axes(one: Grid, other: Grid) -> bool:
+    """Whether the axes of two grids are the same but for their order and sense."""
+    step = np.abs(np.linalg.inv(one.steps) @ other.steps)
+    return bool(np.abs(step - np.rint(step)).max() < SAME_PLACE_MM and sorted(one.size_xyz) == sorted(other.size_xyz))
 
 
 def decision_counts(review: Review) -> dict[str, int]:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from Testing.slicer.scene_results import (
+    OBLIQUE,
     add_volume,
     flair_image,
     mask_of,
@@ -28,6 +29,8 @@ from MSLesionSegScene.export import export_mask, export_segmentation, export_tab
 from MSLesionSegScene.result_nodes import load_result  # noqa: E402
 from MSLesionSegScene.segments import read_segment, write_segment  # noqa: E402
 from MSLesionSegScene.state import ModuleState  # noqa: E402
+from MSLesionSegScene.study_loading import load_files  # noqa: E402
+from MSLesionSegScene.volumes import node_to_image  # noqa: E402
 
 
 @pytest.fixture
@@ -67,6 +70,28 @@ def test_the_mask_is_the_readers_on_the_flairs_grid(state, tmp_path):
     assert image.GetSize() == flair.GetSize()
     for read in ("GetSpacing", "GetOrigin", "GetDirection"):
         assert np.allclose(getattr(image, read)(), getattr(flair, read)(), rtol=0, atol=1e-5)
+
+
+def test_the_mask_of_a_left_handed_file_is_in_the_order_of_the_file(scene, tmp_path):
+    flair = flair_image()
+    flair.SetDirection((OBLIQUE @ np.diag([1, 1, -1])).ravel().tolist())
+    sitk.WriteImage(flair, str(tmp_path / "FLAIR.nii.gz"))
+    state = ModuleState(scene)
+    (state.flair,) = load_files(scene, [tmp_path / "FLAIR.nii.gz"])
+    written = node_to_image(state.flair)
+    assert np.linalg.det(np.reshape(written.GetDirection(), (3, 3))) > 0  # as Slicer has it
+    turned = probability_map()[::-1]
+    load_result(scene, state, write_result(tmp_path / "result", written, turned))
+    export_mask(state, tmp_path / "mask.nii.gz")
+    mask = sitk.ReadImage(str(tmp_path / "mask.nii.gz"))
+    assert np.array_equal(sitk.GetArrayFromImage(mask), mask_of("large", "middle", "small"))
+    for read in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
+        assert np.allclose(getattr(mask, read)(), getattr(flair, read)(), rtol=0, atol=1e-5)
+    # The case of the data set is known again by the file, though its slices are turned.
+    (tmp_path / "set" / "sub-04" / "anat").mkdir(parents=True)
+    shutil.copyfile(tmp_path / "FLAIR.nii.gz", tmp_path / "set/sub-04/anat/sub-04_FLAIR.nii.gz")
+    with pytest.raises(StudyError, match="already, as sub-04"):
+        add(state, tmp_path / "set")
 
 
 def test_the_segmentation_holds_the_reader_and_own_segments_and_reads_back_equal(state, scene, tmp_path):
