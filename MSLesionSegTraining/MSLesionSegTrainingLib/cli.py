@@ -10,6 +10,7 @@ from .evaluate_command import evaluate
 from .example_command import example
 from .import_command import import_cases
 from .release_command import release
+from .study_command import study
 from .train_command import train
 
 
@@ -19,6 +20,7 @@ def build_app() -> typer.Typer:
     app.command()(cases)
     app.command(name="import")(import_cases)
     app.command()(train)
+    app.command()(study)
     app.command()(evaluate)
     app.command()(example)
     _models(app).command()(release)
