@@ -99,7 +99,7 @@ def write_result(
             result.write_image(f"{name}.nii.gz", image)
             result.write_transform(f"{name}_to_FLAIR.tfm", transform)
         write_probability(result, probability, flair)
-        stored = sitk.GetArrayViewFromImage(read_nifti(result.file(PROBABILITY_FILE)))
+        stored = sitk.GetArrayFromImage(read_nifti(result.file(PROBABILITY_FILE)))
         mask = lesion_mask(stored, threshold, min_mm3, flair.GetSpacing())
         result.write_image(MASK_FILE, on_image(mask, flair))
         write_provenance(result.file(PROVENANCE_FILE), {**provenance, "outputs": {}})
