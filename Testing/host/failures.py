@@ -5,6 +5,9 @@ import traceback
 from types import TracebackType
 from typing import Any
 
+#: What Slicer's own classes report although nothing is wrong.
+HARMLESS = ("invalid orientation preset name: Reformat",)  # reading any scene that has an oblique slice view
+
 
 class Failures:
     """Collects errors while it is installed.
@@ -25,7 +28,8 @@ class Failures:
 
         @vtk.calldata_type(vtk.VTK_STRING)
         def error(_window: Any, _event: str, text: str) -> None:
-            self.errors.append(text)
+            if not any(words in text for words in HARMLESS):
+                self.errors.append(text)
 
         @vtk.calldata_type(vtk.VTK_STRING)
         def warning(_window: Any, _event: str, text: str) -> None:

@@ -39,3 +39,18 @@ def qt_host(_host) -> Iterator[Any]:
 def scene(qt_host) -> Any:
     """The empty ``vtkMRMLScene`` that is ``slicer.mrmlScene``."""
     return qt_host.scene
+
+
+@pytest.fixture
+def opened(qt_host) -> Iterator[Any]:
+    """A person (``person.py``) before the open module MSLesionSeg, with an empty scene."""
+    from Testing.slicer.person import Person
+
+    from MSLesionSegWidgets.worker_settings import choose_interpreter
+
+    choose_interpreter(sys.executable)
+    widget = qt_host.open_module("MSLesionSeg")
+    widget.parent.resize(460, 1300)
+    qt_host.app.processEvents()
+    yield Person(qt_host, widget)
+    qt_host.close_module(widget)

@@ -26,6 +26,12 @@ class Person:
         self.host.qt.QTest.mouseClick(button, self.host.qt.Qt.LeftButton)
         self.host.app.processEvents()
 
+    def menu(self, button: str, text: str) -> None:
+        """Choose an entry of a button's menu."""
+        (action,) = [one for one in getattr(self.ui, button).menu().actions() if one.text == text]
+        action.trigger()
+        self.host.app.processEvents()
+
     def key(self, key: str) -> None:
         """Press a key while the panel's window is in front."""
         window = self.widget.parent

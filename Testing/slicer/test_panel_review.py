@@ -2,25 +2,10 @@
 
 import json
 import os
-import sys
 
 import numpy as np
 import pytest
-from Testing.slicer.person import Person
 from Testing.slicer.scene_results import BLOCKS, SHAPE, block, mask_of, reviewed_result
-
-
-@pytest.fixture
-def opened(qt_host):
-    """A person before the open module, with an empty scene."""
-    from MSLesionSegWidgets.worker_settings import choose_interpreter
-
-    choose_interpreter(sys.executable)
-    widget = qt_host.open_module("MSLesionSeg")
-    widget.parent.resize(460, 1300)
-    qt_host.app.processEvents()
-    yield Person(qt_host, widget)
-    qt_host.close_module(widget)
 
 
 @pytest.fixture
