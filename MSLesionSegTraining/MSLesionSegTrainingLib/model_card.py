@@ -40,8 +40,8 @@ _FIGURES = """
 |---|---|---|---|---|---|---|---|---|---|
 """
 
-_OF_FOLDS = """The rows come from runs of {fold_steps} steps with the same recipe, each without anything of one patient
-(no image, no mask, no tissue map). They chose the threshold. The released weights come from a run of {steps} steps of
+_OF_FOLDS = """The rows come from runs of {fold_steps} steps with the same recipe{fold_start}, each without
+anything of one patient (no image, no mask, no tissue map). They chose the threshold. The released weights come from a run of {steps} steps of
 its own and have no figure here. **{count} cases are {few}.**"""
 
 _OF_RUN = """The rows are of cases that this network was not trained on, but that chose its epoch and threshold, so they
@@ -124,6 +124,7 @@ def _figures(model: ModelDescription, rows: list[dict[str, Any]], folds: bool) -
     basis = (_OF_FOLDS if folds else _OF_RUN).format(
         steps=recipe["steps"],
         fold_steps=" and ".join(str(steps) for steps in dict.fromkeys(recipe["fold_steps"])),
+        fold_start=" but from random weights" if recipe["init"] and not any(recipe["fold_inits"]) else "",
         count=count,
         few=few,
     )

@@ -93,6 +93,7 @@ def _recipe(settings: TrainSettings, run: Path, folds: list[Path]) -> dict[str, 
         "sampler": {"name": settings.sampler, **asdict(sampler)},
         "steps": epochs[-1].step if epochs else 0,
         "fold_steps": [read_epochs(fold)[-1].step for fold in folds],
+        "fold_inits": [TrainSettings.load(fold).init for fold in folds],
     }
 
 

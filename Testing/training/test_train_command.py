@@ -116,7 +116,17 @@ def test_folds_choose_the_threshold_and_fill_the_card(tmp_path, finished):
     bundle = release_bundle(finished, tmp_path / "bundle", name="trial", version="0.1", folds=[tmp_path / "fold"])
     assert load_bundle(bundle).model.threshold == 0.6
     card = (bundle / "MODEL_CARD.md").read_text()
-    assert "## Figures on patients left out" in card and "runs of 2 steps with the same recipe" in card
+    assert "## Figures on patients left out" in card and "runs of 2 steps with the same recipe, each without" in card
+
+
+def test_the_card_says_that_the_folds_did_not_start_where_the_release_did(tmp_path, a_run, finished):
+    settings = json.loads((a_run / "settings.json").read_text())
+    settings["init"] = {"name": "ms-lesion", "version": "1.1", "sha256": "d" * 64}
+    (a_run / "settings.json").write_text(json.dumps(settings))
+    bundle = release_bundle(a_run, tmp_path / "bundle", name="trial", version="0.1", folds=[finished])
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "- Started from ms-lesion 1.1." in card
+    assert "with the same recipe but from random weights, each without" in card
 
 
 def test_a_resumed_run_keeps_its_settings_and_others_are_refused(small_set, a_run, capsys):
