@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from .command import segment_large, segment_phantom, segment_raw
 from .inference import inference_cpu, inference_gpu
+from .review import review
 from .rows import Row, store
 from .sampling import patches_per_second, sampler_draw
 
@@ -20,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
         segment_large,
         sampler_draw,
         patches_per_second,
+        review,
         inference_gpu,
     )
 }
