@@ -100,7 +100,7 @@ def test_the_engine_segments_a_study_while_the_event_loop_turns(watch, flair):
     timer.start(50)
     started = time.monotonic()
     watch.worker.start(engine_command(flair, out))
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < 2.0
     assert watch.worker.running
     end = watch.wait()
     timer.stop()
@@ -113,7 +113,7 @@ def test_the_engine_segments_a_study_while_the_event_loop_turns(watch, flair):
     assert {"read", "bias", "network", "write"} <= {step.stage for step in watch.steps}
     assert watch.left[0] is None and watch.left[-1] is not None
     assert len(watch.ends) == 1
-    assert max(b - a for a, b in zip(turns, turns[1:], strict=False)) < 1.0
+    assert max(b - a for a, b in zip(turns, turns[1:], strict=False)) < 2.0
 
 
 @pytest.mark.parametrize("stage", ["read", "network"])
