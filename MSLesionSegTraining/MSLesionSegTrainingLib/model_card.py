@@ -41,8 +41,8 @@ _FIGURES = """
 """
 
 _OF_FOLDS = """The rows come from runs of {fold_steps} steps with the same recipe{fold_start}, each without
-anything of one patient (no image, no mask, no tissue map). They chose the threshold. The released weights come from a run of {steps} steps of
-its own and have no figure here. **{count} cases are {few}.**"""
+anything of one patient (no image, no mask, no tissue map). They chose the threshold. The released weights come from a
+run of {steps} steps of its own and have no figure here. **{count} cases are {few}.**"""
 
 _OF_RUN = """The rows are of cases that this network was not trained on, but that chose its epoch and threshold, so they
 flatter it a little. **{count} cases are {few}.**"""
