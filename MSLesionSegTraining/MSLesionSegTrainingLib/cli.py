@@ -4,6 +4,7 @@ import typer
 
 from MSLesionSegLib.cli import build_app as build_engine_app
 
+from .before_after_command import compare
 from .brain_command import brain_train
 from .cases_command import cases
 from .evaluate_command import evaluate
@@ -22,6 +23,7 @@ def build_app() -> typer.Typer:
     app.command()(train)
     app.command()(study)
     app.command()(evaluate)
+    app.command()(compare)
     app.command()(example)
     _models(app).command()(release)
     app.command()(brain_train)

@@ -124,8 +124,12 @@ def _predict(predictor: Predictor, canvas: Canvas, threshold: float, folder: Pat
     write_nifti(folder / f"{canvas.name}_label-lesion_mask.nii.gz", _image(lesion_mask(probability, threshold)))
 
 
+def unit_grid(shape: tuple[int, int, int]) -> Grid:
+    """A grid of 1 mm voxels for an array (z, y, x) that lies nowhere in particular."""
+    unit = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+    return Grid(tuple(int(n) for n in shape[::-1]), (1.0,) * 3, (0.0,) * 3, unit)
+
+
 def _image(array: Any) -> Any:
-    """An array or tensor (z, y, x) as an image of 1 mm voxels."""
     values = np.asarray(array)
-    zero, unit = (0.0,) * 3, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
-    return Grid(values.shape[::-1], (1.0,) * 3, zero, unit).image(values)
+    return unit_grid(values.shape).image(values)
