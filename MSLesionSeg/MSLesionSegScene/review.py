@@ -80,9 +80,12 @@ class Review:
 
     @property
     def has_result(self) -> bool:
-        """Whether there is a result to review."""
+        """Whether there is a result to review, and of the FLAIR that is chosen."""
         state = self.state
-        return None not in (state.flair, state.probability, state.segmentation, state.lesion_map)
+        if None in (state.flair, state.probability, state.segmentation, state.lesion_map):
+            return False
+        role = state.segmentation.GetReferenceImageGeometryReferenceRole()
+        return state.segmentation.GetNodeReference(role) is state.flair
 
     def rows(self) -> list[LesionRow]:
         """The lesions, largest first; rejected ones too. Empty where there is no result."""

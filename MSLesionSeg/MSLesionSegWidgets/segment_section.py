@@ -1,5 +1,6 @@
 """Section Segment: model, device, the one button, and what the computation tells."""
 
+import functools
 from typing import Any
 
 import qt
@@ -105,12 +106,24 @@ class SegmentSection:
         with self._message.trying():
             if not ensure_installed(slicer.util.mainWindow()):
                 raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
+            if not self._may_replace():
+                return
             with slicer.util.WaitCursor():
                 self.run.start(registered=self._ui.registeredCheck.checked)
             self._ui.logText.clear()
             self._warnings = []
             self._last = None
             self._show_running(True)
+
+    def _may_replace(self) -> bool:
+        """Ask before the review of another FLAIR is given up; there is one review a scene."""
+        state = self._session.state
+        if not state.lesions or self._session.review.has_result:
+            return True
+        return slicer.util.confirmOkCancelDisplay(
+            _("The decisions on the other study of this scene will be given up; save the scene first to keep them."),
+            _("Find lesions"),
+        )
 
     def install(self) -> None:
         """Show what the computation needs, and install it if the user wants."""
@@ -192,12 +205,17 @@ class SegmentSection:
             choose_interpreter(str(self._ui.interpreterEdit.text))
 
 
+@functools.cache
+def _has_gpu() -> bool:
+    return has_nvidia_gpu()
+
+
 def device_words(device: str) -> str:
     """What it means for the reader where the network runs."""
     on_cpu = _("Runs on the processor (CPU), which usually takes less than a minute.")
     if device == "cpu":
         return on_cpu
-    if has_nvidia_gpu():
+    if _has_gpu():
         return _("Runs on the NVIDIA GPU.")
     if device == "cuda":
         return _("No NVIDIA GPU was found on this computer; choose Automatic.")

@@ -210,6 +210,18 @@ def test_a_flair_that_is_removed_leaves_nothing_to_review(person, scene):
     assert not person.ui.applyButton.enabled
 
 
+def test_another_flair_has_no_result_until_lesions_are_found_on_it(person):
+    import slicer
+
+    before = person.table()
+    other = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name="other")
+    person.ui.flairSelector.setCurrentNode(other)
+    assert person.table() == []
+    assert not person.ui.exportMaskButton.enabled
+    person.ui.flairSelector.setCurrentNode(slicer.util.getNode("FLAIR"))
+    assert person.table() == before
+
+
 def test_leaving_the_module_and_coming_back_keeps_all(person):
     person.click_row(0)
     person.press("acceptButton")
