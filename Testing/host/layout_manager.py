@@ -107,8 +107,10 @@ class LayoutManager(QtCore.QObject):
         return self._logics.scene
 
     def sliceViewNames(self) -> tuple[str, ...]:
-        """Names of the slice views in the layout."""
-        return tuple(node.GetLayoutName() for node in self._nodes("vtkMRMLSliceNode") if node.IsMappedInLayout())
+        """Names of the slice views in the layout, in its order."""
+        shown = self._logics.layout_logic.GetViewNodes()
+        nodes = [shown.GetItemAsObject(index) for index in range(shown.GetNumberOfItems())]
+        return tuple(node.GetLayoutName() for node in nodes if node.IsA("vtkMRMLSliceNode"))
 
     def sliceWidget(self, name: str) -> SliceWidget | None:
         """The slice view of that name."""
