@@ -142,6 +142,15 @@ def test_decided_lesions_keep_their_outline_at_another_threshold_and_get_no_shel
     assert states(review)["1"] == "accepted" and states(review)["2"] == "rejected"
 
 
+def test_a_thick_shell_around_a_decided_lesion_is_no_lesion_of_its_own(result):
+    state, review = result
+    node_voxels(state.probability)[rim("large", 3) & ~mask_of("large")] = 0.3
+    review.decide("1", "rejected")
+    review.set_threshold(0.29)
+    assert np.array_equal(segment(state), rim("middle") | rim("small") | rim("faint"))
+    assert len(review.rows()) == 4
+
+
 def test_a_free_lesion_keeps_its_key_while_it_grows(result):
     _, review = result
     before = {row.key: row.volume_ml for row in review.rows()}
@@ -211,15 +220,15 @@ def test_edits_change_the_table_and_leave_decisions_on_other_lesions(result):
 def test_edits_outlast_threshold_and_minimum_size(result):
     state, review = result
     mask = segment(state)
-    mask[4, 6:12, 6:12] = False
+    mask[4:6, 6:12, 6:12] = False
     mask[17:19, 3:5, 3:5] = True  # drawn where the model has nothing
     edit(state, mask)
     review.refresh()
     for threshold in (0.29, 0.95, 0.5):
         review.set_threshold(threshold)
         now = segment(state)
-        assert not now[4, 6:12, 6:12].any()
-        assert now[5:7, 6:12, 6:12].all()
+        assert not now[4:6, 6:12, 6:12].any()
+        assert now[6, 6:12, 6:12].all()
         assert now[17:19, 3:5, 3:5].all()
     assert np.array_equal(segment(state), mask)
     review.set_minimum_mm3(100.0)
