@@ -5,6 +5,7 @@ written, so that ``rethreshold`` gives exactly what ``segment`` with the same se
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ import SimpleITK as sitk
 
 from .lesion_table import Lesion, lesion_table, write_lesion_csv
 from .lesions import label_lesions, lesion_mask, quantise_probability
+from .location import lesion_locations
+from .location_table import write_location_csv
 from .nifti import read_nifti
 from .overview import write_overview
 from .provenance import PROVENANCE_FILE, close_run, file_sha256, write_provenance
@@ -22,8 +25,10 @@ PROBABILITY_FILE = "lesion_probability.nii.gz"
 BRAIN_FILE = "brain_mask.nii.gz"
 MASK_FILE = "lesion_mask.nii.gz"
 TABLE_FILE = "lesions.csv"
+ZONES_FILE = "location_zones.nii.gz"
+LOCATION_FILE = "location.csv"
 OVERVIEW_FILE = "overview.png"
-FINISHED_FILES = (MASK_FILE, TABLE_FILE, OVERVIEW_FILE, PROVENANCE_FILE)
+FINISHED_FILES = (MASK_FILE, TABLE_FILE, LOCATION_FILE, OVERVIEW_FILE, PROVENANCE_FILE)
 """What :func:`finish` writes; all other files of a result do not depend on threshold and minimum size."""
 
 _NO_OVERVIEW = f"{OVERVIEW_FILE} was left out, because matplotlib is not installed."
@@ -47,7 +52,7 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         result: the open result folder; holds ``FLAIR.nii.gz``, ``lesion_probability.nii.gz`` and ``brain_mask.nii.gz``,
-            all on the FLAIR's grid.
+            all on the FLAIR's grid. With ``location_zones.nii.gz`` there, lesions get their locations.
         provenance: from :func:`~.provenance.build_provenance`; its settings give ``threshold`` and ``min_lesion_mm3``.
 
     Returns:
@@ -55,7 +60,7 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
         -> SHA-256) and the ``run`` block completed.
 
     Raises:
-        StudyError: one of the three images cannot be read back.
+        StudyError: one of the images cannot be read back.
         UsageError: threshold or minimum size out of range.
         OSError: a file cannot be written (``ResultFolder`` turns it into an OutputError).
     """
@@ -66,8 +71,13 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
 
     values = sitk.GetArrayViewFromImage(probability)
     mask = lesion_mask(values, threshold, min_mm3, probability.GetSpacing())
-    labels = _on_grid(label_lesions(mask), probability)
+    numbers = label_lesions(mask)
+    labels = _on_grid(numbers, probability)
     lesions = lesion_table(labels, probability)
+    if result.file(ZONES_FILE).exists():
+        locations = lesion_locations(numbers, sitk.GetArrayViewFromImage(read_nifti(result.file(ZONES_FILE))))
+        lesions = [replace(lesion, location=one.main) for lesion, one in zip(lesions, locations, strict=True)]
+        write_location_csv(result.file(LOCATION_FILE), locations)
 
     model = _model_text(provenance)
     result.write_image(MASK_FILE, _on_grid(mask, probability))

@@ -43,7 +43,7 @@ class Lesion:
         longest_diameter_mm: largest distance between the centres of two of its voxels, mm (the Feret diameter of ITK);
             0 for a lesion of one voxel.
         mean_probability, max_probability: over its voxels, 0 to 1.
-        location: empty as long as no location is determined.
+        location: one of ``location.LOCATIONS``; empty where none is determined.
     """
 
     id: int

@@ -11,11 +11,12 @@ import numpy as np
 import SimpleITK as sitk
 
 from .brain_mask import find_in_head, read_off
-from .errors import ModelError
-from .finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
+from .errors import ModelError, StudyError
+from .finish import BRAIN_FILE, FLAIR_FILE, ZONES_FILE, finish, write_probability
 from .grid import resample
 from .images import input_sha256, read_image
 from .lesions import check_settings
+from .location_zones import zones_on_flair
 from .model_store import default_model, find_model
 from .nifti import compact
 from .normalise import NORMALISATION
@@ -103,19 +104,22 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
         probability = predictor.predict(channels, prepared.brain, progress)
         progress.stage("lesions")
         on_flair = probability_on_flair(probability, prepared, study.flair)
+        zones, zone_notes = _zones(prepared, probability, study.flair)
         provenance = build_provenance(
             study,
             models=models,
             settings=settings,
             device=predictor.device.type,
             runtime=runtime,
-            notes=[*prepared.notes, *([predictor.note] if predictor.note else [])],
+            notes=[*prepared.notes, *([predictor.note] if predictor.note else []), *zone_notes],
             brain_mask=mask_source,
             started=started,
         )
         progress.stage("write")
         _write_images(result, study, prepared)
         write_probability(result, on_flair, study.flair)
+        if zones is not None:
+            result.write_image(ZONES_FILE, zones)
         progress.update(0.4)
         finished = finish(result, provenance)
         progress.check()
@@ -211,6 +215,14 @@ def _find_brain(flair: sitk.Image, models: dict[str, dict[str, str]], progress: 
     bundle = load_bundle(default_model("brain"), kind="brain")
     models["brain"] = _identity(bundle)
     return find_in_head(flair, bundle=bundle, progress=progress)
+
+
+def _zones(prepared: PreparedStudy, probability: np.ndarray, flair: sitk.Image) -> tuple[sitk.Image | None, list[str]]:
+    """The image that gives lesions their locations; none, and a note, for a brain that the atlas does not fit."""
+    try:
+        return zones_on_flair(prepared, probability, flair), []
+    except StudyError as error:
+        return None, [error.message]
 
 
 def _identity(bundle: Bundle) -> dict[str, str]:

@@ -8,7 +8,8 @@ import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
+from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, ZONES_FILE, finish, write_probability
+from MSLesionSegLib.location import Zone
 from MSLesionSegLib.nifti import compact
 from MSLesionSegLib.provenance import build_provenance
 from MSLesionSegLib.results import ResultFolder
@@ -35,6 +36,16 @@ def _small_images() -> tuple[sitk.Image, np.ndarray, sitk.Image]:
     return flair, probability, brain
 
 
+def _small_zones(flair: sitk.Image) -> sitk.Image:
+    """The lower slices are infratentorial, the lesion at (12, 30, 30) touches the ventricle, all others are deep."""
+    zones = np.zeros(SIZE_ZYX, dtype=np.uint8)
+    zones[:9] = Zone.INFRATENTORIAL
+    zones[9:, :, 28:] = Zone.TOUCHES_VENTRICLE | Zone.NEAR_VENTRICLE
+    image = sitk.GetImageFromArray(zones)
+    image.CopyInformation(flair)
+    return image
+
+
 def _write_small_result(folder: Path, threshold: float = 0.5, min_mm3: float = 3.0) -> dict:
     """What ``segment`` does after the network; returns the provenance."""
     flair, probability, brain = _small_images()
@@ -43,6 +54,7 @@ def _write_small_result(folder: Path, threshold: float = 0.5, min_mm3: float = 3
         result.write_image(FLAIR_FILE, compact(flair))
         result.write_image(BRAIN_FILE, brain)
         write_probability(result, probability, flair)
+        result.write_image(ZONES_FILE, _small_zones(flair))
         provenance = build_provenance(
             study,
             models={"lesion": {"name": "small", "version": "1.0", "sha256": "a" * 64}},

@@ -62,6 +62,8 @@ def test_every_other_file_is_listed_with_its_hash(folder):
         "lesion_mask.nii.gz",
         "lesion_probability.nii.gz",
         "lesions.csv",
+        "location.csv",
+        "location_zones.nii.gz",
         "overview.png",
     ]
     assert all(file_sha256(folder / name) == sha256 for name, sha256 in outputs.items())

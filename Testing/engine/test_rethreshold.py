@@ -11,6 +11,7 @@ import SimpleITK as sitk
 
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.lesion_table import read_lesion_csv
+from MSLesionSegLib.location_table import read_location_csv
 from MSLesionSegLib.provenance import file_sha256, read_provenance, write_provenance
 from MSLesionSegLib.rethreshold import rethreshold
 
@@ -48,6 +49,19 @@ def test_equals_a_first_run_with_these_settings(folder, tmp_path, write_small_re
     assert again_record == fresh_record
     assert again.pop("provenance.json") != fresh.pop("provenance.json")
     assert again == fresh
+
+
+def test_lesions_keep_their_locations_at_another_threshold(folder):
+    rethreshold(folder, 0.3)
+    lesions = read_lesion_csv(folder / "lesions.csv")
+    locations = read_location_csv(folder / "location.csv")
+    assert sorted(lesion.location for lesion in lesions) == [
+        "deep white matter",
+        "deep white matter",
+        "infratentorial",
+        "periventricular",
+    ]
+    assert [(lesion.id, lesion.location) for lesion in lesions] == [(one.id, one.main) for one in locations]
 
 
 def test_mask_is_the_stored_probability_at_the_threshold(folder):

@@ -12,6 +12,7 @@ import SimpleITK as sitk
 from scipy import stats
 
 from MSLesionSegLib.cli_runner import run
+from MSLesionSegLib.location import Zone
 from MSLesionSegTrainingLib.cli import build_app
 from MSLesionSegTrainingLib.evaluation.cohort import PatientDraws, summarise
 from MSLesionSegTrainingLib.evaluation.policy import Policy
@@ -68,6 +69,21 @@ def test_masks_are_paired_by_name_and_the_others_are_named(tmp_path, capsys):
     assert "there is no annotation: sub-03" in told and "there is no prediction: sub-02" in told
     assert summary["scores"]["dice"]["n"] == 1 and summary["scores"]["dice"]["mean_interval"] is None
     assert summary["policy"]["min_lesion_mm3"] == 3.0 and summary["policy"]["connectivity"] == 26
+
+
+def test_results_of_segment_bring_the_locations_of_annotated_lesions(tmp_path):
+    zones = sitk.GetArrayFromImage(mask())
+    zones[:, :, 10:] = Zone.INFRATENTORIAL
+    zones[4] = Zone.TOUCHES_VENTRICLE | Zone.NEAR_VENTRICLE
+    image = sitk.GetImageFromArray(zones)
+    image.CopyInformation(mask())
+    missed, below, beside = np.s_[8, 1, 2:4], np.s_[1, 10, 12:15], np.s_[8, 9, 12:15]
+    put(tmp_path / "pred", {"sub-01/lesion_mask.nii.gz": mask(NEXT, beside), "sub-01/location_zones.nii.gz": image})
+    put(tmp_path / "truth", {"sub-01_mask.nii.gz": mask(LESION, missed, below, beside)})
+    (row,), _ = evaluated(tmp_path)
+    places = ("periventricular", "juxtacortical", "infratentorial", "deep_white_matter")
+    assert [row[f"lesions_{place}"] for place in places] == ["1", "0", "2", "1"]
+    assert [row[f"recall_{place}"] for place in places] == ["1.0000", "", "0.5000", "0.0000"]
 
 
 def test_results_of_segment_bring_their_probabilities_and_brain_masks(tmp_path):

@@ -9,7 +9,8 @@ import numpy as np
 from MSLesionSegLib.lesions import bounding_box
 
 from .calibration import Reliability, reliability
-from .lesion_metrics import lesion_scores
+from .columns import location_values
+from .lesion_metrics import found_by_location, lesion_scores
 from .policy import Policy
 from .reading import Pair
 from .surfaces import surface_scores
@@ -69,4 +70,6 @@ def score_case(case: str, patient: str, pair: Pair, policy: Policy) -> CaseScore
     for number, (count, found) in enumerate(zip(lesions.size_lesions, lesions.size_found, strict=True), start=1):
         values[f"lesions_size{number}"] = count
         values[f"recall_size{number}"] = found / count if count else None
+    if pair.zones is not None:
+        values |= location_values(found_by_location(truth, predicted, pair.zones[box], spacing, policy))
     return CaseScores(values, lesions.size_lesions, lesions.size_found, bins)

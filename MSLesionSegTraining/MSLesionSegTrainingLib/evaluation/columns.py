@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .policy import RULES, Policy
+from MSLesionSegLib.location import LOCATIONS
 
-LOCATIONS = ("periventricular", "juxtacortical", "infratentorial", "subcortical")
-"""Recall by location; the columns stay empty as long as no location is determined."""
+from .policy import RULES, Policy
 
 
 @dataclass(frozen=True)
@@ -68,13 +67,34 @@ def columns(policy: Policy) -> list[Column]:
             )
         ),
         *(
-            Column(f"recall_{place}", f"recall of {place} lesions (not determined yet)", score=False)
+            column
             for place in LOCATIONS
+            for column in (
+                Column(f"lesions_{_name(place)}", f"annotated {place} lesions", None, score=False),
+                Column(f"recall_{_name(place)}", f"recall of {place} lesions, any overlap", score=False),
+            )
         ),
         Column("ece", "expected calibration error near lesions", main=True),
         Column("brier", "Brier score near lesions", main=True),
         Column("notes", "what was done to bring the two masks together", None, score=False),
     ]
+
+
+def location_values(found: dict[str, tuple[int, int]]) -> dict[str, int | float | None]:
+    """The columns of recall by location.
+
+    Args:
+        found: location -> annotated lesions there, and how many of them were found; empty where it is not known.
+    """
+    values: dict[str, int | float | None] = {}
+    for place, (lesions, hits) in found.items():
+        values[f"lesions_{_name(place)}"] = lesions
+        values[f"recall_{_name(place)}"] = hits / lesions if lesions else None
+    return values
+
+
+def _name(place: str) -> str:
+    return place.replace(" ", "_")
 
 
 def _rule_text(rule: str, policy: Policy) -> str:

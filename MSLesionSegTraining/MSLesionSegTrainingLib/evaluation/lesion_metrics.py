@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from MSLesionSegLib.lesions import label_lesions, lesion_mask, minimum_voxels
+from MSLesionSegLib.location import LOCATIONS, lesion_locations
 
 from .policy import RULES, Policy
 from .voxel_metrics import share
@@ -124,6 +125,33 @@ def lesion_scores(
         tuple(np.bincount(bins, minlength=len(edges) + 1).tolist()),
         tuple(np.bincount(bins[found], minlength=len(edges) + 1).tolist()),
     )
+
+
+def found_by_location(
+    truth: np.ndarray,
+    predicted: np.ndarray,
+    zones: np.ndarray,
+    spacing_xyz: tuple[float, float, float],
+    policy: Policy,
+) -> dict[str, tuple[int, int]]:
+    """True lesions of each location, and how many of them were found by any overlap.
+
+    Args:
+        truth, predicted: (z, y, x) bool; may be cut to a box that holds all their true voxels.
+        zones: (z, y, x) uint8, what is near each voxel (``MSLesionSegLib.location.Zone``).
+        spacing_xyz: voxel spacing in mm.
+        policy: smallest lesion.
+
+    Returns:
+        Location -> (lesions, found). A lesion counts where its largest share lies.
+    """
+    labels = label_lesions(lesion_mask(truth.view(np.uint8), 0.5, policy.min_lesion_mm3, spacing_xyz))
+    found = overlap_found(overlap_table(truth, predicted, spacing_xyz, policy))
+    places = [one.main for one in lesion_locations(labels, zones)]
+    return {
+        place: (places.count(place), sum(hit for at, hit in zip(places, found.tolist(), strict=True) if at == place))
+        for place in LOCATIONS
+    }
 
 
 def _found(rule: str, table: np.ndarray, policy: Policy) -> np.ndarray:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from MSLesionSegLib.errors import StudyError
-from MSLesionSegLib.finish import BRAIN_FILE, MASK_FILE, PROBABILITY_FILE
+from MSLesionSegLib.finish import BRAIN_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE
 
 from ..cases import ANNOTATIONS, index_cases
 
@@ -32,6 +32,7 @@ class MaskFiles:
         probability: probability map beside it, or None.
         brain: brain mask of the same result, or None.
         flair: the FLAIR that was annotated, or None where it is not known.
+        zones: ``location_zones.nii.gz`` of the same result, or None.
     """
 
     case: str
@@ -40,6 +41,7 @@ class MaskFiles:
     probability: Path | None = None
     brain: Path | None = None
     flair: Path | None = None
+    zones: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -131,13 +133,14 @@ def _results(folder: Path) -> dict[str, MaskFiles]:
     for mask in sorted((*folder.glob(f"*/{MASK_FILE}"), *folder.glob(f"sub-*/ses-*/{MASK_FILE}"))):
         name = "_".join(mask.parent.relative_to(folder).parts)
         match = _NAME.fullmatch(name)
-        probability, brain = mask.with_name(PROBABILITY_FILE), mask.with_name(BRAIN_FILE)
+        probability, brain, zones = (mask.with_name(file) for file in (PROBABILITY_FILE, BRAIN_FILE, ZONES_FILE))
         found[name] = MaskFiles(
             name,
             match.group(1) if match else name,
             mask,
             probability if probability.is_file() else None,
             brain if brain.is_file() else None,
+            zones=zones if zones.is_file() else None,
         )
     return found
 

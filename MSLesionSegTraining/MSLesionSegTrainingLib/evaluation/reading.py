@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.grid import Grid, resample, same_grid
 from MSLesionSegLib.images import read_image
+from MSLesionSegLib.nifti import read_nifti
 
 from ..cases import header_grid
 from ..mask_files import read_mask
@@ -32,6 +33,7 @@ class Pair:
         probability: (z, y, x) float32, 0 to 1, or None.
         brain: (z, y, x) bool, or None.
         notes: what was done to bring them together.
+        zones: (z, y, x) uint8, what is near each voxel (``MSLesionSegLib.location.Zone``), or None.
     """
 
     grid: Grid
@@ -40,6 +42,7 @@ class Pair:
     probability: np.ndarray | None
     brain: np.ndarray | None
     notes: tuple[str, ...]
+    zones: np.ndarray | None = None
 
 
 def read_pair(predicted: MaskFiles, truth: MaskFiles, brain: Path | None) -> Pair:
@@ -63,6 +66,7 @@ def read_pair(predicted: MaskFiles, truth: MaskFiles, brain: Path | None) -> Pai
         None if predicted.probability is None else _probability_on(predicted.probability, grid, notes),
         None if brain is None else _mask_on(brain, grid, "brain mask", notes),
         tuple(notes),
+        None if predicted.zones is None else _zones_on(predicted.zones, grid),
     )
 
 
@@ -122,6 +126,12 @@ def _probability_on(path: Path, grid: Grid, notes: list[str]) -> np.ndarray:
         notes.append(f"probability resampled from {_text(own)} to {_text(grid)}")
         image = resample(image, grid)
     return np.clip(sitk.GetArrayFromImage(image), 0.0, 1.0)
+
+
+def _zones_on(path: Path, grid: Grid) -> np.ndarray:
+    image = read_nifti(path)
+    _check_space(path, Grid.of(image), grid)
+    return sitk.GetArrayFromImage(resample(image, grid, interpolator="nearest"))
 
 
 def _check_space(path: Path, own: Grid, grid: Grid) -> None:
