@@ -19,7 +19,6 @@ from .volumes import image_to_node, node_to_image
 MAX_IMAGES = 20
 """A folder with more images than this holds more than one study."""
 ATTRIBUTE = "MSLesionSeg."
-_SINGLE_FILE, _AUTO_WINDOW_LEVEL = 4, 8  # of vtkSlicerVolumesLogic; else T1w.nii and T2w.nii may be read as one stack
 _NOT_A_SERIES = ("mask", "label", "seg", "dseg", "probability", "prob")
 
 
@@ -176,9 +175,9 @@ def _load(scene: slicer.vtkMRMLScene, found: _Found) -> slicer.vtkMRMLScalarVolu
         image_to_node(image, node)
         node.CreateDefaultDisplayNodes()
     else:
-        node = slicer.modules.volumes.logic().AddArchetypeVolume(
-            str(found.path), found.name, _SINGLE_FILE | _AUTO_WINDOW_LEVEL
-        )
+        logic = slicer.modules.volumes.logic()
+        options = logic.SingleFile | logic.AutoWindowLevel
+        node = logic.AddArchetypeVolume(str(found.path), found.name, options)
         if node is None:
             raise StudyError(f"{found.path} cannot be read.", "Check the file, or export the series again.")
     for keyword, value in found.tags.items():
