@@ -3,6 +3,7 @@
 What it does is in ``MSLesionSegLib`` (engine), ``MSLesionSegScene`` (nodes) and ``MSLesionSegWidgets`` (panel).
 """
 
+import sys
 from typing import Any
 
 import slicer
@@ -61,6 +62,13 @@ class MSLesionSegWidget(ScriptedLoadableModuleWidget):
     def exit(self) -> None:
         """Another module is shown."""
         self.panel.exit()
+
+    def onReload(self) -> None:
+        """Reload the module and what it is made of (developer mode)."""
+        packages = ("MSLesionSegWidgets", "MSLesionSegScene", "MSLesionSegLib")
+        for name in [name for name in sys.modules if name.partition(".")[0] in packages]:
+            del sys.modules[name]
+        ScriptedLoadableModuleWidget.onReload(self)
 
     def cleanup(self) -> None:
         """The panel goes; a computation ends with it."""

@@ -41,6 +41,12 @@ class InputsSection:
         self._tell_guesses({})
         session.listen(self.refresh)
 
+    def enter(self) -> None:
+        """Find the inputs among what was loaded elsewhere, as in the DICOM module, where none is chosen yet."""
+        loaded = self._session.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+        if loaded and self._session.state.flair is None and not self._session.busy:
+            self.find_inputs()
+
     def refresh(self) -> None:
         """Show which volumes the state names."""
         self._showing = True

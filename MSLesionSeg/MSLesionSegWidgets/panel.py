@@ -44,6 +44,7 @@ class Panel:
 
     def enter(self) -> None:
         """The module is shown."""
+        self.inputs.enter()
         self.segment.enter()
         self.edit.enter()
         self.review.bar.install_keys(slicer.util.mainWindow() or self._ui.reviewSection)

@@ -222,6 +222,36 @@ def test_another_flair_has_no_result_until_lesions_are_found_on_it(person):
     assert person.table() == before
 
 
+def test_coming_back_from_the_dicom_module_finds_what_was_loaded_there(opened, scene):
+    import slicer
+
+    opened.widget.exit()
+    for name in ("T2 tse", "t2_flair_sag"):
+        slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name=name)
+    opened.widget.enter()
+    opened.host.app.processEvents()
+    assert opened.ui.flairSelector.currentNode().GetName() == "t2_flair_sag"
+    assert opened.ui.t2Selector.currentNode().GetName() == "T2 tse"
+    assert opened.ui.flairGuess.visible
+    assert opened.ui.applyButton.enabled
+
+
+def test_a_guess_that_is_corrected_stays_corrected(opened, scene):
+    import slicer
+
+    first = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name="flair 1")
+    second = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name="flair 2")
+    opened.press("guessButton")
+    assert "Please check" in opened.ui.flairGuess.text
+    chosen = opened.ui.flairSelector.currentNode()
+    other = second if chosen is first else first
+    opened.ui.flairSelector.setCurrentNode(other)
+    opened.widget.exit()
+    opened.widget.enter()
+    assert opened.ui.flairSelector.currentNode() is other
+    assert not opened.ui.flairGuess.visible
+
+
 def test_leaving_the_module_and_coming_back_keeps_all(person):
     person.click_row(0)
     person.press("acceptButton")
