@@ -63,10 +63,11 @@ class _QtWithTest:
 
 
 def _click(widget: Any, button: Any, modifiers: Any = None, pos: Any = None) -> None:
-    place = qt.QPointF(pos if pos is not None else widget.rect.center())
+    place = pos if pos is not None else widget.rect.center()
+    on_screen = qt.QPointF(widget.mapToGlobal(place))
     modifiers = qt.Qt.NoModifier if modifiers is None else modifiers
     for kind, held in ((qt.QEvent.MouseButtonPress, button), (qt.QEvent.MouseButtonRelease, qt.Qt.NoButton)):
-        slicer.app.sendEvent(widget, qt.QMouseEvent(kind, place, button, held, modifiers))
+        slicer.app.sendEvent(widget, qt.QMouseEvent(kind, qt.QPointF(place), on_screen, button, held, modifiers))
 
 
 def _press(widget: Any, key: Any, modifiers: Any = None) -> None:
