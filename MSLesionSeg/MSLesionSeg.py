@@ -34,6 +34,14 @@ class MSLesionSeg(ScriptedLoadableModule):
             "After Almaaz and Dardouri, Journal of Imaging 2025, 11(10), 361. The shipped models are made from images "
             "published by the Laboratory of Imaging Technologies, University of Ljubljana, under CC BY."
         )
+        slicer.app.connect("startupCompleted()", _register_sample_data)
+
+
+def _register_sample_data() -> None:
+    """Offer the synthetic study, once Slicer's module of sample data is there."""
+    from MSLesionSegWidgets.sample_data import register_sample_data
+
+    register_sample_data()
 
 
 class MSLesionSegWidget(ScriptedLoadableModuleWidget):

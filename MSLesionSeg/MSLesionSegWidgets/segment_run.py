@@ -7,7 +7,7 @@ from pathlib import Path
 
 import slicer
 
-from MSLesionSegLib.errors import MSLesionSegError, ResourceError, StudyError
+from MSLesionSegLib.errors import MSLesionSegError, OutputError, ResourceError, StudyError
 from MSLesionSegScene.result_nodes import load_result
 from MSLesionSegScene.volumes import write_study
 
@@ -52,6 +52,7 @@ class SegmentRun:
             ResourceError: a run is going on.
             StudyError: no FLAIR, or a volume cannot be written as it is.
             DependencyError: the Python of the settings is not there.
+            OutputError: Slicer's temporary folder cannot be written to.
         """
         if self.running:
             raise ResourceError("A computation is still running.", "Wait until it ends, or press Cancel.")
@@ -59,7 +60,7 @@ class SegmentRun:
         if state.flair is None:
             raise StudyError("No FLAIR is chosen.", "Load a study, or choose the FLAIR among the volumes.")
         self._abandoned = False
-        self._folder = Path(tempfile.mkdtemp(prefix="MSLesionSeg-", dir=slicer.app.temporaryPath))
+        self._folder = _temporary_folder()
         try:
             files = write_study(state, self._folder)
             out = self._folder / "result"
@@ -107,3 +108,13 @@ class SegmentRun:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _temporary_folder() -> Path:
+    try:
+        return Path(tempfile.mkdtemp(prefix="MSLesionSeg-", dir=slicer.app.temporaryPath))
+    except OSError as error:
+        raise OutputError(
+            f"Slicer's temporary folder {slicer.app.temporaryPath} cannot be written to ({error.strerror}).",
+            "Choose another one under Edit > Application Settings > General.",
+        ) from error

@@ -21,7 +21,7 @@ def dress() -> None:
     if _dressed:
         return
     _dressed = True
-    _spare_true()
+    _spare_true_and_none()
     modules = (QtCore, QtGui, QtWidgets)
     for one in [getattr(module, name) for module in modules for name in dir(module)]:
         if not _is_qobject(one):
@@ -34,10 +34,11 @@ def dress() -> None:
     QtCore.QObject.delete = lambda self: _delete(self)
 
 
-def _spare_true() -> None:
-    """Signals of PySide6 6.12 return True without counting the reference, and Python 3.11 ends when none is left."""
+def _spare_true_and_none() -> None:
+    """PySide6 6.12 returns True and None without counting the reference, and Python 3.11 ends when none is left."""
     if sys.version_info < (3, 12):
-        ctypes.c_ssize_t.from_address(id(True)).value += 1 << 40
+        for one in (True, None):
+            ctypes.c_ssize_t.from_address(id(one)).value += 1 << 40
 
 
 def _is_qobject(one: Any) -> bool:

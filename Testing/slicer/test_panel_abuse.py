@@ -2,6 +2,7 @@
 
 import html
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -131,3 +132,24 @@ def test_a_flair_that_is_removed_during_the_run_is_a_sentence(reader, scene, tem
     said = wait_for_end(reader)
     assert said and "defect" not in said
     assert list(temporary.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/sys and its rules are Linux's")
+def test_a_temporary_folder_without_permission_is_a_sentence(reader, monkeypatch, tmp_path):
+    import slicer
+
+    locked = Path("/sys")
+    if os.geteuid() != 0:
+        locked = tmp_path / "locked"
+        locked.mkdir(mode=0o555)
+    monkeypatch.setattr(type(slicer.app), "temporaryPath", str(locked))
+    reader.press("applyButton")
+    said = wait_for_end(reader)
+    assert str(locked) in said and "defect" not in said
+
+
+def test_a_temporary_folder_that_is_gone_is_a_sentence(reader, temporary):
+    shutil.rmtree(temporary)
+    reader.press("applyButton")
+    said = wait_for_end(reader)
+    assert temporary.name.split()[0] in said and "defect" not in said
