@@ -1,4 +1,4 @@
-"""The engine's command line: segment, rethreshold, models, phantom.
+"""The engine's command line: segment, rethreshold, report, models, phantom.
 
 Each command only reads its words, calls the engine, and says in one sentence where the result lies. What goes wrong is
 raised and turned into a sentence and an exit code by ``cli_runner``. Whatever is slow to import is imported inside the
@@ -49,6 +49,7 @@ def build_app() -> typer.Typer:
     app.callback(invoke_without_command=True)(_program)
     app.command()(segment)
     app.command()(rethreshold)
+    app.command()(report)
     app.command()(phantom)
     app.add_typer(cli_models.build_app(), name="models")
     return app
@@ -143,6 +144,27 @@ def rethreshold(
     if threshold is None and min_volume is None:
         raise UsageError("Nothing to change was given.", "Give --threshold, --min-volume or both.")
     context.obj.result(_payload(folder, run_rethreshold(folder, threshold, min_volume)))
+
+
+def report(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder that `segment` wrote")],
+    out: Annotated[Path | None, typer.Option(help="folder for the report [default: DIR_report, beside it]")] = None,
+    mask: Annotated[Path | None, typer.Option(help="a reader's corrected mask, on the FLAIR's grid")] = None,
+    title: Annotated[str, typer.Option(help="a line that says whose report this is")] = "",
+    progress: Annotated[ProgressKind, typer.Option(help="how progress is told")] = ProgressKind.bar,
+) -> None:
+    """Write the report of a result: a page to read or print, and its figures as JSON and CSV.
+
+    Summary, lesions by location, every lesion with a picture, image quality, and how it was made.
+    """
+    from .report import PAGE_FILE, write_report
+
+    out = folder.resolve().with_name(f"{folder.resolve().name}_report") if out is None else out
+    context.obj.plan({"report": 1.0})
+    data = write_report(folder, out, mask=mask, title=title)
+    summary = data["summary"]
+    context.obj.result({"folder": str(out), **summary, "message": f"The report lies in {out / PAGE_FILE}"})
 
 
 def phantom(

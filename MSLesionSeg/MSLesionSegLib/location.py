@@ -101,7 +101,7 @@ def exact_shares(counts: Sequence[int]) -> list[float]:
 def _counts(zones: np.ndarray) -> list[int]:
     """Voxels of one lesion in each of ``LOCATIONS``; ``zones`` are those of its voxels, (n,)."""
     below = zones & Zone.INFRATENTORIAL != 0
-    near_ventricle = (zones & Zone.NEAR_VENTRICLE != 0) & bool((zones & Zone.TOUCHES_VENTRICLE).any())
-    near_cortex = (zones & Zone.NEAR_CORTEX != 0) & bool((zones & Zone.TOUCHES_CORTEX).any())
+    near_ventricle = ~below & (zones & Zone.NEAR_VENTRICLE != 0) & bool((zones & Zone.TOUCHES_VENTRICLE).any())
+    near_cortex = ~below & (zones & Zone.NEAR_CORTEX != 0) & bool((zones & Zone.TOUCHES_CORTEX).any())
     counts = [int(np.count_nonzero(where)) for where in (near_ventricle, near_cortex & ~near_ventricle, below)]
     return [*counts, zones.size - sum(counts)]

@@ -91,6 +91,25 @@ def choose_planes(labels: sitk.Image, brain: sitk.Image, count: int) -> Planes:
     )
 
 
+def planes_at(image: sitk.Image, points_lps: np.ndarray, extent_mm: float) -> Planes:
+    """Square axial planes about given points.
+
+    The planes are the image's own where its third axis (once brought near LPS) is within 30 degrees of the body axis,
+    else they follow the true axes.
+
+    Args:
+        image: 3D, any orientation; gives the axes.
+        points_lps: middles of the planes, (n, 3), mm.
+        extent_mm: edge of each plane.
+    """
+    direction = np.array(sitk.DICOMOrient(image, "LPS").GetDirection()).reshape(3, 3)
+    if direction[2, 2] < math.cos(math.radians(_MAX_TILT_DEGREES)):
+        direction = np.eye(3)
+    across, down = direction[:, 0], direction[:, 1]
+    corners = points_lps - (across + down) * extent_mm / 2
+    return Planes(corners, across, down, extent_mm, extent_mm, points_lps[:, 2], lesions_shown=len(points_lps))
+
+
 def _upright(image: sitk.Image) -> sitk.Image:
     """The image with axes near LPS; one that is too oblique is resampled (nearest) onto the true axes."""
     image = sitk.DICOMOrient(image, "LPS")

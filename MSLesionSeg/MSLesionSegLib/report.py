@@ -1,0 +1,240 @@
+"""The report of a result: what a reader writes down, as one page, one JSON file and one table.
+
+Everything shown comes from the dict that ``report.json`` holds: the figures of ``lesions.csv`` and ``location.csv`` or,
+for a mask that a reader corrected, the same measurements of that mask.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+
+from . import __version__
+from .dissemination import NOTICE as SUPPORT
+from .dissemination import dissemination_in_space, summary_sentence
+from .errors import OutputError, StudyError, UsageError
+from .finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE
+from .grid import same_grid
+from .images import read_image
+from .lesion_table import COLUMNS, Lesion, lesion_table
+from .lesions import label_lesions, lesion_mask
+from .location import LOCATIONS, LesionLocation, lesion_locations
+from .nifti import read_nifti
+from .provenance import (
+    FORMAT_VERSION,
+    PROVENANCE_FILE,
+    TOOL,
+    close_run,
+    file_sha256,
+    read_provenance,
+    software_versions,
+    write_provenance,
+)
+from .report_page import report_page
+from .report_pictures import lesion_pictures
+from .results import ResultFolder
+
+PAGE_FILE, JSON_FILE, CSV_FILE = "report.html", "report.json", "report.csv"
+RESEARCH_USE = (
+    "For research use only. Not a medical device; nothing here may be used for diagnosis or treatment. "
+    "Look at every lesion on the images."
+)
+
+
+class ReadResult:
+    """A finished result, read and measured, with the mask it is about.
+
+    Attributes:
+        provenance: of the result.
+        labels: numbered lesions on the FLAIR's grid, int32, 0 background.
+        lesions: the lesion table.
+        locations: of the same lesions; empty where the result has none.
+        mask_sha256: of a reader's own mask; None where the result's is reported.
+    """
+
+    def __init__(self, folder: Path, mask: Path | None = None) -> None:
+        """Read a result.
+
+        Args:
+            folder: a result of ``segment``.
+            mask: a reader's corrected mask on the FLAIR's grid; None takes the result's own.
+
+        Raises:
+            UsageError: ``folder`` holds no result.
+            StudyError: an image cannot be read, or the mask lies on another grid.
+        """
+        record = read_provenance(folder)
+        if record is None or PROBABILITY_FILE not in record["outputs"]:
+            raise UsageError(f"{folder} holds no result of `segment`.", "Name a folder that `segment` has written.")
+        self.folder = folder
+        self.provenance = record
+        self.flair = read_nifti(folder / FLAIR_FILE)
+        self.brain = read_nifti(folder / BRAIN_FILE)
+        probability = read_nifti(folder / PROBABILITY_FILE)
+        self.mask_sha256 = None if mask is None else file_sha256(mask)
+        if mask is None:
+            own = folder / MASK_FILE
+            if file_sha256(own) != record["outputs"][MASK_FILE]:
+                raise StudyError(f"{own} was changed after it was written.", f"Give it with --mask {own}.")
+            image = read_nifti(own)
+        else:
+            image = read_image(mask)
+            if not same_grid(image, self.flair, 1e-3):
+                raise StudyError(
+                    f"The mask {mask} does not lie on the FLAIR of {folder}.", "Save it on the FLAIR's grid."
+                )
+        marked = (sitk.GetArrayViewFromImage(image) > 0).astype(np.float32)
+        kept = lesion_mask(marked, 0.5, record["settings"]["min_lesion_mm3"], self.flair.GetSpacing())
+        numbers = label_lesions(kept)
+        self.labels = sitk.GetImageFromArray(numbers)
+        self.labels.CopyInformation(self.flair)
+        self.lesions: list[Lesion] = lesion_table(self.labels, probability)
+        self.locations: list[LesionLocation] = []
+        if (folder / ZONES_FILE).exists():
+            zones = sitk.GetArrayViewFromImage(read_nifti(folder / ZONES_FILE))
+            self.locations = lesion_locations(numbers, zones)
+            self.lesions = [
+                replace(lesion, location=one.main) for lesion, one in zip(self.lesions, self.locations, strict=True)
+            ]
+
+
+def write_report(folder: Path | str, out: Path | str, *, mask: Path | None = None, title: str = "") -> dict[str, Any]:
+    """Write ``report.html``, ``report.json`` and ``report.csv`` of a result into a folder of their own, all or nothing.
+
+    Args:
+        folder: a result of ``segment``.
+        out: folder for the report; an earlier report in it is replaced.
+        mask: a reader's corrected mask on the FLAIR's grid; None reports the result's own.
+        title: a line that says whose report this is; nothing in a result does.
+
+    Returns:
+        What ``report.json`` holds.
+
+    Raises:
+        UsageError: ``folder`` holds no result.
+        StudyError: an image cannot be read, or the mask lies on another grid.
+        OutputError: ``out`` cannot be written, or is a result itself.
+    """
+    started, folder = datetime.now(UTC), Path(folder)
+    read = ReadResult(folder, mask)
+    data = report_data(read, title)
+    with ResultFolder(out) as result:
+        if result.earlier is not None and result.earlier.get("command") != "report":
+            raise OutputError(f"{out} holds another result.", "Name a new or an empty folder.")
+        pictures = lesion_pictures(read.flair, read.labels, read.brain)
+        result.write_text(JSON_FILE, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        result.write_text(CSV_FILE, _csv(data))
+        result.write_text(PAGE_FILE, report_page(data, pictures))
+        record = {
+            "tool": TOOL,
+            "tool_version": __version__,
+            "format_version": FORMAT_VERSION,
+            "command": "report",
+            "settings": {"own_mask": mask is not None},
+            "inputs": {"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
+            "software": software_versions(),
+            "outputs": {path.name: file_sha256(path) for path in sorted(result.staging.iterdir())},
+            "run": {
+                "started_utc": started.isoformat(timespec="seconds"),
+                "inputs": {"result": str(folder)},
+                "python": sys.executable,
+            },
+        }
+        close_run(record, result.path)
+        write_provenance(result.file(PROVENANCE_FILE), record)
+    return data
+
+
+def report_data(read: ReadResult, title: str = "") -> dict[str, Any]:
+    """All that the report says, as plain JSON."""
+    record = read.provenance
+    brain_voxels = int(np.count_nonzero(sitk.GetArrayViewFromImage(read.brain)))
+    brain_ml = brain_voxels * float(np.prod(read.brain.GetSpacing())) / 1000.0
+    total = sum(lesion.volume_ml for lesion in read.lesions)
+    items = dissemination_in_space(read.lesions, read.locations) if read.locations else []
+    return {
+        "tool": TOOL,
+        "tool_version": __version__,
+        "notice": RESEARCH_USE,
+        "title": title,
+        "summary": {
+            "lesion_count": len(read.lesions),
+            "lesion_volume_ml": round(total, 4),
+            "brain_volume_ml": round(brain_ml, 1),
+            "lesion_percent_of_brain": round(100.0 * total / brain_ml, 2) if brain_ml else 0.0,
+        },
+        "mask": {"source": "the program's" if read.mask_sha256 is None else "a reader's", "sha256": read.mask_sha256},
+        "contrasts": record["contrasts"],
+        "quality": record.get("quality", []),
+        "locations": _by_location(read),
+        "dissemination_in_space": {
+            "criterion": "McDonald 2017",
+            "notice": SUPPORT,
+            "sentence": summary_sentence(items),
+            "areas": [{**asdict(item), "lesions": list(item.lesions)} for item in items],
+        }
+        if items
+        else None,
+        "lesions": _rows(read),
+        "model": record["models"].get("lesion", {}),
+        "models": record["models"],
+        "settings": record["settings"],
+        "inputs": record["inputs"],
+        "notes": record["notes"],
+        "segmented_utc": record["run"].get("started_utc", ""),
+        "segmented_with": record["tool_version"],
+        "software": record["software"],
+        "device": record["device"],
+        "runtime": record["runtime"],
+    }
+
+
+def _by_location(read: ReadResult) -> list[dict[str, Any]]:
+    """Lesions (by their largest share) and volume (by shares) in each location."""
+    volumes = {lesion.id: lesion.volume_ml for lesion in read.lesions}
+    rows = []
+    for place in LOCATIONS if read.locations else ():
+        volume = sum(volumes[one.id] * one.shares[place] for one in read.locations)
+        rows.append(
+            {
+                "location": place,
+                "lesions": sum(one.main == place for one in read.locations),
+                "volume_ml": round(volume, 4),
+                "percent": round(100.0 * volume / sum(volumes.values()), 1),
+            }
+        )
+    return rows
+
+
+def _rows(read: ReadResult) -> list[dict[str, Any]]:
+    """One dict a lesion, named as the columns of ``lesions.csv``, with its shares."""
+    shares = {one.id: dict(one.shares) for one in read.locations}
+    return [
+        {column: getattr(lesion, name) for name, (column, _) in COLUMNS.items()} | {"shares": shares.get(lesion.id)}
+        for lesion in read.lesions
+    ]
+
+
+def _csv(data: dict[str, Any]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
+        [*(column for column, _ in COLUMNS.values()), *(f"{name.replace(' ', '_')}_share" for name in LOCATIONS)]
+    )
+    for row in data["lesions"]:
+        cells = [
+            str(row[column]) if decimals is None else f"{row[column]:.{decimals}f}"
+            for column, decimals in COLUMNS.values()
+        ]
+        shares = row["shares"]
+        writer.writerow([*cells, *(f"{shares[place]:.3f}" if shares else "" for place in LOCATIONS)])
+    return text.getvalue()
