@@ -62,6 +62,8 @@ class ReviewSection:
             self._ui.thresholdSlider.value = state.threshold
             self._ui.minimumSlider.value = state.minimum_mm3
         self.table.show(rows)
+        self._ui.modelCheck.setChecked(self._shows_model())
+        self._ui.show3DButton.setChecked(self._shows_3d())
         self._showing = False
         for name in ("thresholdSlider", "minimumSlider", "modelCheck", "show3DButton"):
             getattr(self._ui, name).setEnabled(review.has_result)
@@ -128,15 +130,34 @@ class ReviewSection:
                 review.set_minimum_mm3(self._ui.minimumSlider.value)
         self._session.tell()
 
-    def _show_model(self, shown: bool) -> None:
+    def _shows_model(self) -> bool:
+        display = self._display()
+        return display is not None and display.GetSegmentVisibility(MODEL_SEGMENT)
+
+    def _shows_3d(self) -> bool:
         segmentation = self._session.state.segmentation
-        display = segmentation.GetDisplayNode() if segmentation is not None else None
-        if display is not None:
+        surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
+        return segmentation is not None and segmentation.GetSegmentation().ContainsRepresentation(surface)
+
+    def _show_model(self, shown: bool) -> None:
+        display = self._display()
+        if display is not None and not self._showing:
             display.SetSegmentVisibility(MODEL_SEGMENT, shown)
             display.SetSegmentVisibility(READER_SEGMENT, True)
 
     def _show_3d(self, shown: bool) -> None:
-        if self._session.state.segmentation is None:
+        """Surfaces of the lesions, in a layout that has a view for them."""
+        if self._showing or self._session.state.segmentation is None:
             return
         with self._message.trying(), slicer.util.WaitCursor():
             layouts.show_closed_surface(self._session.scene, self._session.state, shown)
+            manager = slicer.app.layoutManager()
+            if shown and manager is not None:
+                if manager.threeDViewCount == 0:
+                    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+                manager.resetThreeDViews()
+
+    def _display(self) -> Any:
+        """The display node of the lesions; None where there are none."""
+        segmentation = self._session.state.segmentation
+        return segmentation.GetDisplayNode() if segmentation is not None else None

@@ -204,6 +204,22 @@ def test_showing_the_models_mask_shows_both(person):
     assert (display.GetSegmentVisibility("model"), display.GetSegmentVisibility("reader")) == (False, True)
 
 
+def test_show_3d_makes_surfaces_in_a_layout_that_has_a_view_for_them(person, scene):
+    import slicer
+
+    segmentation = person.panel.session.state.segmentation.GetSegmentation()
+    person.press("sideBySideButton")
+    assert slicer.app.layoutManager().threeDViewCount == 0
+    person.press("show3DButton")
+    assert slicer.app.layoutManager().threeDViewCount == 1
+    assert segmentation.ContainsRepresentation("Closed surface")
+    person.press("show3DButton")
+    assert not segmentation.ContainsRepresentation("Closed surface")
+    person.press("show3DButton")
+    scene.Clear(0)
+    assert not person.ui.show3DButton.checked
+
+
 def test_a_flair_that_is_removed_leaves_nothing_to_review(person, scene):
     scene.RemoveNode(person.panel.session.state.flair)
     assert person.table() == []
