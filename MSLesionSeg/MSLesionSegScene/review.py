@@ -295,10 +295,12 @@ class Review:
     ) -> None:
         """Put numbers and records into the scene, and then, unless told otherwise, the segments that follow from them.
 
-        In this order, so that an observer who calls :meth:`refresh` half-way finds nothing edited.
+        In this order, so that an observer who calls :meth:`refresh` half-way finds nothing edited. A surface that is
+        shown in 3D is made anew, since MRML drops it with every change of a label map.
         """
         state = self.state
         parameters, segmentation = state.node, state.segmentation
+        surface = segmentation.GetSegmentation().ContainsRepresentation("Closed surface")
         was = parameters.StartModify(), segmentation.StartModify()
         try:
             state.lesions = {str(number): asdict(record) for number, record in records.items()}
@@ -309,6 +311,8 @@ class Review:
                 write_segment(segmentation, READER_SEGMENT, state.flair, reader_mask(numbers, records))
             if model is not None:
                 write_segment(segmentation, MODEL_SEGMENT, state.flair, model)
+            if surface:
+                segmentation.CreateClosedSurfaceRepresentation()
         finally:
             segmentation.EndModify(was[1])
             parameters.EndModify(was[0])

@@ -26,7 +26,7 @@ from MSLesionSegScene.review import Review  # noqa: E402
 from MSLesionSegScene.segments import read_segment, write_segment  # noqa: E402
 from MSLesionSegScene.state import ModuleState  # noqa: E402
 from MSLesionSegScene.terminology import register_terminology  # noqa: E402
-from MSLesionSegScene.volumes import node_matrix, node_voxels  # noqa: E402
+from MSLesionSegScene.volumes import node_matrix, node_to_image, node_voxels  # noqa: E402
 
 
 def segment(state, name="reader"):
@@ -118,8 +118,6 @@ def test_results_follow_a_flair_that_lies_under_a_transform(scene, tmp_path):
     state.flair = add_volume(scene, flair_image(), "FLAIR")
     parent = moved(scene, TURN)
     state.flair.SetAndObserveTransformNodeID(parent.GetID())
-    from MSLesionSegScene.volumes import node_to_image
-
     written = node_to_image(state.flair)  # what the engine gets
     load_result(scene, state, write_result(tmp_path / "result", written, probability_map()))
     assert np.array_equal(segment(state), mask_of("large", "middle", "small"))
@@ -137,8 +135,6 @@ def test_t1_and_t2_get_their_registration_as_transform_nodes(scene, tmp_path, un
         parent = moved(scene, TURN)
         state.flair.SetAndObserveTransformNodeID(parent.GetID())
         state.t1.SetAndObserveTransformNodeID(parent.GetID())
-    from MSLesionSegScene.volumes import node_to_image
-
     flair, t1 = node_to_image(state.flair), node_to_image(state.t1)
     found = sitk.Euler3DTransform()
     found.SetCenter((5.0, -3.0, 8.0))
@@ -157,6 +153,28 @@ def test_t1_and_t2_get_their_registration_as_transform_nodes(scene, tmp_path, un
     assert state.t1_transform.GetName() == "T1w to FLAIR"
     assert state.t1_transform.GetParentTransformNode() is state.flair.GetParentTransformNode()
     assert state.t2_transform is None
+
+
+def test_a_registration_found_again_moves_its_own_volume_and_no_other(scene, tmp_path):
+    state = ModuleState(scene)
+    state.flair = add_volume(scene, flair_image(), "FLAIR")
+    first, second = add_volume(scene, flair_image(1), "T1"), add_volume(scene, flair_image(2), "T1 again")
+
+    def shift(volume, mm, folder):
+        state.t1 = volume
+        moving = {"T1w": (node_to_image(volume), sitk.TranslationTransform(3, (mm, 0.0, 0.0)))}
+        load_result(scene, state, write_result(tmp_path / folder, flair_image(), probability_map(), moving=moving))
+
+    def shifted(volume):
+        return (node_matrix(volume, to_world=True) - node_matrix(volume, to_world=False))[0, 3]
+
+    shift(first, 2.0, "a")
+    assert shifted(first) == pytest.approx(2.0, abs=1e-4)
+    shift(first, 0.5, "b")  # what is left over, as the engine sees the T1 where it was put
+    assert shifted(first) == pytest.approx(2.5, abs=1e-4)
+    assert scene.GetNodesByName("T1w to FLAIR").GetNumberOfItems() == 1
+    shift(second, 7.0, "c")
+    assert (shifted(first), shifted(second)) == (pytest.approx(2.5, abs=1e-4), pytest.approx(7.0, abs=1e-4))
 
 
 def test_settings_and_provenance_are_in_the_state_without_paths(scene, tmp_path):
