@@ -18,6 +18,7 @@ import slicer
 from MSLesionSegLib import __version__
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.folder_lock import FolderLock
+from MSLesionSegLib.itk_quiet import itk_quiet
 from MSLesionSegLib.nifti import write_nifti
 from MSLesionSegLib.study import CONTRASTS
 
@@ -123,8 +124,9 @@ def _add(
     patient: str | None,
     replace: bool,
 ) -> str:
-    digest = _voxel_hash(node_to_image(state.flair, to_world=False))
-    there = _find(root, digest)
+    flair = node_to_image(state.flair, to_world=False)
+    digest = _voxel_hash(flair)
+    there = _find(root, flair, digest)
     if there is not None and not replace:
         raise StudyError(
             f"This FLAIR is in the data set already, as {there.name}.", "Replace its annotation, or leave it as it is."
@@ -176,21 +178,28 @@ def _voxel_hash(image: sitk.Image) -> str:
     return hashlib.sha256(sitk.GetArrayViewFromImage(turned)).hexdigest()
 
 
-def _find(root: Path, digest: str) -> _Place | None:
+def _find(root: Path, flair: sitk.Image, digest: str) -> _Place | None:
     """The case of that FLAIR, by the hashes in the sidecars and, where there is none, by the images themselves."""
     for path in sorted(root.glob("sub-*/**/anat/*_FLAIR.nii*")):
-        inner = path.relative_to(root).parts[:-2]
-        place = _Place(*inner)
+        place = _Place(*path.relative_to(root).parts[:-2])
         sidecar = root / ANNOTATIONS / place.inner / "anat" / f"{place.name}_label-lesion_mask.json"
-        known = _read_json(sidecar).get(_HASH)
-        if known is None:
-            try:
-                known = _voxel_hash(sitk.ReadImage(str(path)))
-            except RuntimeError:
-                continue
+        known = _read_json(sidecar).get(_HASH) or _hash_of_file(path, flair)
         if known == digest:
             return place
     return None
+
+
+def _hash_of_file(path: Path, flair: sitk.Image) -> str:
+    """:func:`_voxel_hash` of a file; empty where its matrix differs from the FLAIR's, or it cannot be read."""
+    reader = sitk.ImageFileReader()
+    reader.SetFileName(str(path))
+    try:
+        with itk_quiet():
+            reader.ReadImageInformation()
+            same_matrix = sorted(reader.GetSize()) == sorted(flair.GetSize())
+            return _voxel_hash(reader.Execute()) if same_matrix else ""
+    except RuntimeError:
+        return ""
 
 
 def _read_json(path: Path) -> dict[str, Any]:
