@@ -180,7 +180,7 @@ def _voxel_hash(image: sitk.Image) -> str:
 
 def _find(root: Path, flair: sitk.Image, digest: str) -> _Place | None:
     """The case of that FLAIR, by the hashes in the sidecars and, where there is none, by the images themselves."""
-    for path in sorted(root.glob("sub-*/**/anat/*_FLAIR.nii*")):
+    for path in sorted([*root.glob("sub-*/anat/*_FLAIR.nii*"), *root.glob("sub-*/ses-*/anat/*_FLAIR.nii*")]):
         place = _Place(*path.relative_to(root).parts[:-2])
         sidecar = root / ANNOTATIONS / place.inner / "anat" / f"{place.name}_label-lesion_mask.json"
         known = _read_json(sidecar).get(_HASH) or _hash_of_file(path, flair)
