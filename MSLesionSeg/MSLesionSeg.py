@@ -34,13 +34,15 @@ class MSLesionSeg(ScriptedLoadableModule):
             "After Almaaz and Dardouri, Journal of Imaging 2025, 11(10), 361. The shipped models are made from images "
             "published by the Laboratory of Imaging Technologies, University of Ljubljana, under CC BY."
         )
-        slicer.app.connect("startupCompleted()", _register_sample_data)
+        slicer.app.connect("startupCompleted()", _register)
 
 
-def _register_sample_data() -> None:
-    """Offer the synthetic study, once Slicer's module of sample data is there."""
+def _register() -> None:
+    """Offer the synthetic study and the terms of a lesion, once all modules are there."""
+    from MSLesionSegScene.terminology import register_terminology
     from MSLesionSegWidgets.sample_data import register_sample_data
 
+    register_terminology(slicer.modules.terminologies.logic())
     register_sample_data()
 
 

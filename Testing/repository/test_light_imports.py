@@ -10,6 +10,7 @@ import pytest
 
 ENGINE = Path(__file__).resolve().parents[2] / "MSLesionSeg"
 LIGHT = (
+    "contrast_guess",
     "errors",
     "grid",
     "images",

@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -44,6 +44,19 @@ def test_the_phantom_is_offered_once_with_a_picture(qt_host, sample_data):
     ((category, (source,)),) = Logic.registered.items()
     assert (category, source["sampleName"]) == ("MSLesionSeg", "MSLesionSegPhantom")
     assert Path(source["thumbnailFileName"]).is_file()
+
+
+def test_the_phantom_and_the_terms_of_a_lesion_are_there_once_slicer_has_started(qt_host, sample_data):
+    import slicer
+
+    from MSLesionSeg import MSLesionSeg
+    from MSLesionSegScene.terminology import CONTEXT
+
+    MSLesionSeg(SimpleNamespace())
+    assert Logic.registered == {}
+    qt_host.app.startupCompleted.emit()
+    assert list(Logic.registered) == ["MSLesionSeg"]
+    assert slicer.modules.terminologies.logic().IsTerminologyContextLoaded(CONTEXT)
 
 
 def test_slicer_5_12_shows_a_title_over_it(qt_host, sample_data, monkeypatch):
