@@ -11,7 +11,7 @@ setup: $(READY)
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; try: make PYTHON=python3.12 setup")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[fast,train,dicom,test]"
+	$(BIN)/python -m pip install --constraint constraints.txt --editable ".[fast,train,dicom,batch,test]"
 	touch $(READY)
 
 demo: $(READY)

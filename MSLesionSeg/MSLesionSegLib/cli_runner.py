@@ -26,6 +26,9 @@ OUT_OF_MEMORY_WORDS = (
 )
 #: What to install for a missing import; the others come with ``mslesionseg`` itself.
 PIP_NAMES = {
+    "cryptography": "mslesionseg[batch]",
+    "dask": "mslesionseg[batch]",
+    "distributed": "mslesionseg[batch]",
     "torch": "torch",
     "monai": "mslesionseg[train]",
     "nibabel": "mslesionseg[train]",

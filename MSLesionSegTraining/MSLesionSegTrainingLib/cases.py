@@ -97,7 +97,7 @@ def index_cases(root: Path) -> tuple[list[Case], list[Problem]]:
         StudyError: the folder holds no case.
     """
     cases, problems = [], []
-    for patient, folder in _dates(root):
+    for patient, folder in dates(root):
         name = "_".join(folder.relative_to(root).parts[:-1])
         case, found = _case(root, name, patient, folder)
         problems += found
@@ -181,15 +181,24 @@ def _brain(image: sitk.Image) -> sitk.Image | None:
         return None
 
 
-def _dates(root: Path) -> Iterator[tuple[str, Path]]:
-    """Patient and ``anat`` folder of each date, sorted."""
+def dates(root: Path) -> Iterator[tuple[str, Path]]:
+    """Patient and ``anat`` folder of each date of a BIDS data set, sorted."""
     for patient in sorted(path for path in root.glob("sub-*") if path.is_dir()):
         for folder in (patient / "anat", *sorted(patient.glob("ses-*/anat"))):
             if folder.is_dir():
                 yield patient.name, folder
 
 
-def _case(root: Path, name: str, patient: str, folder: Path) -> tuple[Case | None, list[Problem]]:
+def find_images(name: str, folder: Path) -> tuple[dict[str, Path], list[Problem]]:
+    """The files of one date by their names, and what is wrong with them.
+
+    Args:
+        name: of the case.
+        folder: its ``anat``.
+
+    Returns:
+        FLAIR, T1w, T2w -> file, and a problem for each contrast with several files and for a FLAIR that is not there.
+    """
     problems, images = [], {}
     files = sorted(path.name for path in folder.iterdir())
     for contrast in CONTRASTS:
@@ -200,9 +209,14 @@ def _case(root: Path, name: str, patient: str, folder: Path) -> tuple[Case | Non
             )
         elif found:
             images[contrast] = folder / found[0]
+    if "FLAIR" not in images and not problems:
+        problems.append(Problem(name, f"{folder} holds no FLAIR.", "Add a file that ends in _FLAIR.nii.gz."))
+    return images, problems
+
+
+def _case(root: Path, name: str, patient: str, folder: Path) -> tuple[Case | None, list[Problem]]:
+    images, problems = find_images(name, folder)
     if "FLAIR" not in images:
-        if not problems:
-            problems.append(Problem(name, f"{folder} holds no FLAIR.", "Add a file that ends in _FLAIR.nii.gz."))
         return None, problems
     masks_folder = root / ANNOTATIONS / folder.relative_to(root)
     masks = sorted(path for path in masks_folder.glob("*_mask*") if path.name.endswith(MASK_ENDINGS))

@@ -4,6 +4,7 @@ import typer
 
 from MSLesionSegLib.cli import build_app as build_engine_app
 
+from .batch_command import batch
 from .before_after_command import compare
 from .brain_command import brain_train
 from .cases_command import cases
@@ -23,6 +24,7 @@ def build_app() -> typer.Typer:
     app.command()(train)
     app.command()(study)
     app.command()(evaluate)
+    app.command()(batch)
     app.command()(compare)
     app.command()(example)
     _models(app).command()(release)

@@ -8,14 +8,15 @@ from torch import Tensor, nn
 
 from ..errors import ModelError
 
-#: float32 by name, since OpenVINO takes bfloat16 by itself where the CPU has it; one stream that uses every core.
+#: float32 by name, since OpenVINO takes bfloat16 by itself where the CPU has it; one stream with all the threads.
 SETTINGS = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": "1"}
 
 
 class OpenVinoNetwork(nn.Module):
     """``network.onnx`` of a bundle, called like the network that it was exported from.
 
-    Compiled (half a second) for the shape of the first window, and again only where the shape changes.
+    Compiled (half a second) for the shape of the first window, and again only where the shape changes. It uses as many
+    threads as PyTorch would.
 
     Args:
         onnx: path of the file.
@@ -42,6 +43,7 @@ class OpenVinoNetwork(nn.Module):
         if shape != self._shape:
             self._compiled = None
             self._model.reshape(list(shape))
-            self._compiled = self._core.compile_model(self._model, "CPU", SETTINGS)
+            settings = {**SETTINGS, "INFERENCE_NUM_THREADS": str(torch.get_num_threads())}
+            self._compiled = self._core.compile_model(self._model, "CPU", settings)
             self._shape = shape
         return torch.from_numpy(self._compiled(x.contiguous().numpy())[0])

@@ -1,0 +1,89 @@
+"""A first table of the studies of any folder tree: which files belong together and which is what, to be corrected."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from MSLesionSegLib.contrast_guess import Series, dicom_tags, guess_contrasts, sidecar_tags
+from MSLesionSegLib.dicom_series import MIN_SLICES, group_into_series, is_dicom, read_series
+from MSLesionSegLib.errors import MSLesionSegError, StudyError
+from MSLesionSegLib.images import FORMAT_BY_ENDING, read_image
+
+from .studies import StudyFiles
+
+_NO_IMAGE = {"mask", "label", "seg", "dseg", "probability", "prob"}
+"""Words in the names of files that hold no image."""
+
+
+def guess_studies(root: Path) -> list[StudyFiles]:
+    """The studies of a tree as far as folders, names, DICOM tags and, last, voxels tell.
+
+    The image files of one folder are one study. DICOM series of one folder are one study; where each series has a
+    folder of its own, the series in the folders of one folder are. Cases are numbered, so that no name of a folder,
+    which may be a patient's, gets into results.
+
+    Args:
+        root: folder of the tree; hidden files and folders are left out.
+
+    Returns:
+        ``case-001`` and so on, in the order of the folders. ``note`` says what was taken as what, and why.
+
+    Raises:
+        StudyError: there is no such folder, or no image in it.
+    """
+    if not root.is_dir():
+        raise StudyError(f"There is no folder {root}.", "Check the name and the folder.")
+    found: dict[Path, list[tuple[Path, Series]]] = {}
+    folders = [root, *sorted(path for path in root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        if any(part.startswith(".") for part in folder.relative_to(root).parts):
+            continue
+        for study, path, series in _in_folder(folder, root):
+            found.setdefault(study, []).append((path, series))
+    if not found:
+        raise StudyError(f"{root} holds no MR images.", "Name the folder that holds the studies.")
+    width = max(3, len(str(len(found))))
+    return [_study(f"case-{number:0{width}d}", files) for number, files in enumerate(found.values(), start=1)]
+
+
+def _study(name: str, files: list[tuple[Path, Series]]) -> StudyFiles:
+    guesses = guess_contrasts([series for _, series in files])
+    images = {contrast: files[guess.index][0] for contrast, guess in guesses.items() if guess.index is not None}
+    doubts = [f"{contrast}: {guess.reason}" for contrast, guess in guesses.items() if not guess.sure]
+    return StudyFiles(name, images, note=f"check {' '.join(doubts)}" if doubts else "")
+
+
+def _in_folder(folder: Path, root: Path) -> list[tuple[Path, Path, Series]]:
+    """Folder of the study, path and description of each image that lies in a folder itself."""
+    files = sorted(path for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
+    images = [path for path in files if _is_image(path)]
+    found = [(folder, path, Series(path.name, sidecar_tags(path), _reader(path))) for path in images]
+    slices = [path for path in files if path not in images and is_dicom(path)]
+    stacks = []
+    if slices:
+        try:
+            stacks = group_into_series(slices, folder)
+        except MSLesionSegError:
+            return found
+    stacks = [stack for stack in stacks if stack.modality == "MR" and stack.image_count >= MIN_SLICES]
+    study = folder.parent if len(stacks) == 1 and folder != root else folder
+    for stack in stacks:
+        series = Series(stack.description, dicom_tags(stack.files[0]), lambda stack=stack: read_series(stack, folder))
+        found.append((study, stack.files[0], series))
+    return found
+
+
+def _reader(path: Path) -> Callable[[], sitk.Image]:
+    return lambda: read_image(path)
+
+
+def _is_image(path: Path) -> bool:
+    name = path.name.lower()
+    ending = next((ending for ending in FORMAT_BY_ENDING if name.endswith(ending)), "")
+    if not ending or ending == ".dcm":
+        return False
+    return not _NO_IMAGE & set(re.split(r"[-_.]", name.removesuffix(ending)))
