@@ -202,7 +202,7 @@ def _judge(index: int, series: Series) -> _Candidate:
         contrast=contrast,
         confidence=round(confidence, 2),
         doubt=doubt,
-        agent=_agent(series),
+        agent=contrast_agent(series),
         derived="DERIVED" in series.tags.get("ImageType", "").upper().split("\\"),
         words="; ".join([words, *against]),
     )
@@ -299,7 +299,7 @@ def _by_text(text: str) -> _Verdict | None:
     return _Verdict(OTHER, 0.7, words) if _PROTON_DENSITY.search(low) else None
 
 
-def _agent(series: Series) -> str:
+def contrast_agent(series: Series) -> str:
     """Why the series is taken to show contrast agent; empty where nothing says so."""
     agent = series.tags.get("ContrastBolusAgent", "")
     if agent and agent.lower() not in ("none", "no", "n"):

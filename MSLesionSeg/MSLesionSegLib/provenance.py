@@ -36,6 +36,7 @@ def build_provenance(
     device: str,
     runtime: str,
     notes: Sequence[str] = (),
+    quality: Sequence[Mapping[str, str]] = (),
     brain_mask: "SeriesSource | None" = None,
     started: datetime | None = None,
 ) -> dict[str, Any]:
@@ -48,6 +49,7 @@ def build_provenance(
         device: what the network ran on, such as "cpu".
         runtime: what ran it, "torch" or "openvino".
         notes: sentences for the reader, such as which registration was skipped.
+        quality: warnings about the images, as dicts of ``QualityWarning``.
         brain_mask: source of the mask that the user gave, if any.
         started: begin of the run, UTC; now where not given.
 
@@ -71,6 +73,7 @@ def build_provenance(
         "device": device,
         "runtime": runtime,
         "notes": list(notes),
+        "quality": [dict(warning) for warning in quality],
         "history": [_step("segment", settings)],
         "run": {
             "started_utc": _utc_text(started or datetime.now(UTC)),

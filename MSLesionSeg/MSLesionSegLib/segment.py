@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from .nifti import compact
 from .normalise import NORMALISATION
 from .prepare import PreparedStudy, prepare
 from .provenance import build_provenance
+from .quality import check_quality
 from .results import ResultFolder
 from .runtime import choose_runtime, load_network
 from .study import CONTRASTS, SeriesSource, Study, check_brain_volume, read_study
@@ -99,6 +100,9 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
             progress=progress,
             find_brain=lambda flair: _find_brain(flair, models, progress),
         )
+        quality = check_quality(study, prepared)
+        for warning in quality:
+            progress.warn(warning.message)
         progress.stage("network", f"on {predictor.device} ({runtime})")
         channels = prepared.channels[[CONTRASTS.index(name) for name in bundle.model.contrasts]]
         probability = predictor.predict(channels, prepared.brain, progress)
@@ -112,6 +116,7 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
             device=predictor.device.type,
             runtime=runtime,
             notes=[*prepared.notes, *([predictor.note] if predictor.note else []), *zone_notes],
+            quality=[asdict(warning) for warning in quality],
             brain_mask=mask_source,
             started=started,
         )

@@ -24,10 +24,17 @@ EDGE_TOLERANCE = 1e-6  # a field of view of 350 mm may come out as 350.0000001
 
 @dataclass(frozen=True)
 class SeriesSource:
-    """What was read as one contrast: the path as the user gave it, and the SHA-256 of the bytes."""
+    """What was read as one contrast.
+
+    Attributes:
+        path: as the user gave it.
+        sha256: of the bytes.
+        first_file: the image file, or the first slice of a DICOM series; None where nothing was read from a file.
+    """
 
     path: Path
     sha256: str
+    first_file: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def read_study(
         for name, (path, number) in given.items()
         if path is not None
     }
-    sources = {name: SeriesSource(source.path, hash_source(source)) for name, source in found.items()}
+    sources = {name: SeriesSource(source.path, hash_source(source), source.files[0]) for name, source in found.items()}
     _check_all_differ(sources)
     images = {name: _read_checked(name, source) for name, source in found.items()}
     return Study(images["FLAIR"], images.get("T1w"), images.get("T2w"), sources)
