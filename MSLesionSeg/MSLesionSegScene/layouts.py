@@ -44,6 +44,7 @@ def show_side_by_side(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
         slice_node.SetOrientationToAxial()
         slice_node.RotateToVolumePlane(state.flair)
         _fit(slice_node)
+        _show_the_same(slice_node, _nodes_of(scene, views[0])[1])
     for view in views:
         composite, _ = _nodes_of(scene, view)
         if composite is not None:
@@ -127,6 +128,16 @@ def _nodes_of(
     composites = [found.GetItemAsObject(position) for position in range(found.GetNumberOfItems())]
     composite = next((node for node in composites if node.GetLayoutName() == view), None)
     return composite, next((node for node in _slice_nodes(scene) if node.GetLayoutName() == view), None)
+
+
+def _show_the_same(slice_node: slicer.vtkMRMLSliceNode, first: slicer.vtkMRMLSliceNode | None) -> None:
+    """Let a view show the plane and the field of view of the first one, whatever its own image covers."""
+    if first is not None and first is not slice_node:
+        slice_node.GetSliceToRAS().DeepCopy(first.GetSliceToRAS())
+        _, high, deep = first.GetFieldOfView()
+        columns, rows, _ = slice_node.GetDimensions()
+        slice_node.SetFieldOfView(high * columns / max(rows, 1), high, deep)
+        slice_node.UpdateMatrices()
 
 
 def _fit(slice_node: slicer.vtkMRMLSliceNode) -> None:

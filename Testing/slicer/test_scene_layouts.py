@@ -49,6 +49,18 @@ def test_flair_t1_and_t2_stand_side_by_side_in_linked_views_along_the_flair(scen
         assert 40 < min(field[:2]) < 80  # 40 x 48 mm fill the view
 
 
+def test_all_views_show_the_same_place_at_the_same_size_whatever_their_images_cover(scene):
+    state = ModuleState(scene)
+    large = sitk.ConstantPad(flair_image(1), (20, 20, 4), (20, 20, 4))
+    state.flair, state.t1 = add_volume(scene, flair_image(), "flair"), add_volume(scene, large, "t1")
+    show_side_by_side(scene, state)
+    first, second = (view(name).mrmlSliceNode() for name in ("Red", "Yellow"))
+    assert second.GetFieldOfView()[1] == pytest.approx(first.GetFieldOfView()[1])
+    for row in range(3):
+        for column in range(4):
+            assert second.GetSliceToRAS().GetElement(row, column) == first.GetSliceToRAS().GetElement(row, column)
+
+
 def test_without_t2_there_are_two_views(scene):
     state = ModuleState(scene)
     state.flair, state.t1 = add_volume(scene, flair_image(), "flair"), add_volume(scene, flair_image(1), "t1")
