@@ -1,4 +1,4 @@
-"""The engine's command line: segment, rethreshold, report, models, phantom.
+"""The engine's command line: segment, rethreshold, report, dicom, models, phantom.
 
 Each command only reads its words, calls the engine, and says in one sentence where the result lies. What goes wrong is
 raised and turned into a sentence and an exit code by ``cli_runner``. Whatever is slow to import is imported inside the
@@ -50,6 +50,7 @@ def build_app() -> typer.Typer:
     app.command()(segment)
     app.command()(rethreshold)
     app.command()(report)
+    app.command()(dicom)
     app.command()(phantom)
     app.add_typer(cli_models.build_app(), name="models")
     return app
@@ -165,6 +166,26 @@ def report(
     data = write_report(folder, out, mask=mask, title=title)
     summary = data["summary"]
     context.obj.result({"folder": str(out), **summary, "message": f"The report lies in {out / PAGE_FILE}"})
+
+
+def dicom(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder that `segment` wrote, from DICOM")],
+    out: Annotated[Path | None, typer.Option(help="folder for the two files [default: DIR_dicom, beside it]")] = None,
+    source: Annotated[Path | None, typer.Option(help="where the DICOM files of the FLAIR lie now")] = None,
+    mask: Annotated[Path | None, typer.Option(help="a reader's corrected mask, on the FLAIR's grid")] = None,
+    progress: Annotated[ProgressKind, typer.Option(help="how progress is told")] = ProgressKind.bar,
+) -> None:
+    """Write a result as DICOM: a Segmentation and a Structured Report (TID 1500) that refer to the FLAIR series.
+
+    A lesion is a segment; the report holds its volume, diameter, probability and location.
+    """
+    from .dicom_export import write_dicom
+
+    out = folder.resolve().with_name(f"{folder.resolve().name}_dicom") if out is None else out
+    context.obj.plan({"dicom": 1.0})
+    written = write_dicom(folder, out, source=source, mask=mask)
+    context.obj.result({"folder": str(out), **written, "message": f"Segmentation and report lie in {out}"})
 
 
 def phantom(

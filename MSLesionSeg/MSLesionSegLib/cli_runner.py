@@ -33,6 +33,8 @@ PIP_NAMES = {
     "monai": "mslesionseg[train]",
     "nibabel": "mslesionseg[train]",
     "pandas": "mslesionseg[train]",
+    "highdicom": "highdicom",
+    "pydicom": "mslesionseg[dicom]",
 }
 
 

@@ -1,8 +1,8 @@
 """Is the study fit to be read by this program? Each warning gives its reason; none stops a run.
 
-The limits were set on 21 series of nine real studies and on made faults; ``docs/validation/quality.md`` has the figures.
-Not judged: ghosts and blur (the real series have an empty background and nothing to set a limit on), and motion in
-series with nearly cubic voxels.
+The limits were set on 21 series of nine real studies and on made faults (``docs/validation/quality.md``). Not judged:
+ghosts and blur (the real series have an empty background and nothing to set a limit on), and motion in series with
+nearly cubic voxels.
 """
 
 from __future__ import annotations

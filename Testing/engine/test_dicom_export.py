@@ -1,0 +1,145 @@
+"""A result as DICOM Segmentation and Structured Report: the same voxels and volumes, and dciodvfy finds no error."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
+
+from MSLesionSegLib.dicom_export import write_dicom
+from MSLesionSegLib.errors import StudyError, UsageError
+from MSLesionSegLib.images import input_sha256
+from MSLesionSegLib.lesion_table import read_lesion_csv
+from MSLesionSegLib.provenance import read_provenance, write_provenance
+
+
+def write_series(folder: Path, image: sitk.Image) -> Path:
+    """The image as one MR series, from head to foot as some scanners send it."""
+    folder.mkdir()
+    study, series, frame = (generate_uid(entropy_srcs=[name]) for name in ("study", "series", "frame"))
+    axes = np.array(image.GetDirection()).reshape(3, 3)
+    x, y, z = image.GetSpacing()
+    array = sitk.GetArrayFromImage(image)
+    for number in reversed(range(len(array))):
+        one = pydicom.Dataset()
+        one.file_meta = FileMetaDataset()
+        one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        one.SOPClassUID, one.SOPInstanceUID = MRImageStorage, generate_uid(entropy_srcs=[str(number)])
+        one.StudyInstanceUID, one.SeriesInstanceUID, one.FrameOfReferenceUID = study, series, frame
+        one.PatientName, one.PatientID, one.PatientBirthDate, one.PatientSex = "Phantom^Small", "p1", "19700101", "O"
+        one.StudyID, one.AccessionNumber, one.ReferringPhysicianName = "1", "", ""
+        one.StudyDate, one.StudyTime, one.SeriesDescription = "20260101", "120000", "FLAIR"
+        one.Modality, one.SeriesNumber, one.InstanceNumber = "MR", 3, len(array) - number
+        one.ImageOrientationPatient = [round(float(value), 10) for value in (*axes[:, 0], *axes[:, 1])]
+        position = image.TransformIndexToPhysicalPoint((0, 0, number))
+        one.ImagePositionPatient = [round(float(value), 6) for value in position]
+        one.PixelSpacing, one.SliceThickness, one.SpacingBetweenSlices = [y, x], z, z
+        one.Rows, one.Columns = array.shape[1:]
+        one.SamplesPerPixel, one.PhotometricInterpretation = 1, "MONOCHROME2"
+        one.BitsAllocated, one.BitsStored, one.HighBit, one.PixelRepresentation = 16, 16, 15, 1
+        one.PixelData = np.rint(array[number]).astype("<i2").tobytes()
+        one.save_as(folder / f"{number:03d}.dcm", enforce_file_format=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory, write_small_result, small_images) -> Path:
+    """A small result that says it was made from a DICOM series, which lies beside it."""
+    folder = tmp_path_factory.mktemp("dicom")
+    write_small_result(folder / "result", threshold=0.3)
+    series = write_series(folder / "series", small_images[0])
+    record = read_provenance(folder / "result")
+    record["inputs"]["FLAIR"]["sha256"] = input_sha256(series)
+    record["run"]["inputs"]["FLAIR"] = str(series)
+    write_provenance(folder / "result" / "provenance.json", record)
+    return folder / "result"
+
+
+@pytest.fixture(scope="module")
+def written(result) -> tuple[pydicom.Dataset, pydicom.Dataset]:
+    write_dicom(result, result.with_name("out"))
+    return tuple(pydicom.dcmread(result.with_name("out") / name) for name in ("lesions.seg.dcm", "lesions.sr.dcm"))
+
+
+def test_the_segmentation_holds_the_lesions_voxel_by_voxel(result, written):
+    seg, _ = written
+    image = sitk.ReadImage(str(result / "lesion_mask.nii.gz"))
+    got = np.zeros(image.GetSize()[::-1], dtype=np.uint8)
+    for frame, group in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        position = [float(value) for value in group.PlanePositionSequence[0].ImagePositionPatient]
+        index = image.TransformPhysicalPointToIndex(position)
+        assert index[:2] == (0, 0)
+        got[index[2]] += frame
+    assert np.array_equal(got, sitk.GetArrayFromImage(image))
+    assert len(seg.SegmentSequence) == 4
+
+
+def test_segments_carry_the_codes_and_refer_to_the_flair(result, written):
+    seg, _ = written
+    segment = seg.SegmentSequence[0]
+    assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "52988006"
+    assert segment.SegmentedPropertyCategoryCodeSequence[0].CodeValue == "49755003"
+    assert segment.AnatomicRegionSequence[0].CodeValue == "12738006"
+    assert (seg.PatientID, seg.StudyInstanceUID) == ("p1", generate_uid(entropy_srcs=["study"]))
+    assert seg.ReferencedSeriesSequence[0].SeriesInstanceUID == generate_uid(entropy_srcs=["series"])
+
+
+def numbers(item: pydicom.Dataset) -> dict[str, float]:
+    """Meaning -> value of the measurements directly below a content item."""
+    return {
+        one.ConceptNameCodeSequence[0].CodeMeaning: float(one.MeasuredValueSequence[0].NumericValue)
+        for one in item.ContentSequence
+        if one.ValueType == "NUM"
+    }
+
+
+def test_the_report_holds_the_volumes_of_the_table(result, written):
+    seg, sr = written
+    measured = next(
+        item for item in sr.ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
+    )
+    whole, *groups = measured.ContentSequence
+    lesions = read_lesion_csv(result / "lesions.csv")
+    voxel_ml = float(np.prod(sitk.ReadImage(str(result / "lesion_mask.nii.gz")).GetSpacing())) / 1000
+    assert numbers(whole)["Volume"] == pytest.approx(seg.pixel_array.sum() * voxel_ml, rel=1e-3)
+    assert numbers(whole)["Number of lesions"] == len(groups) == 4
+    for lesion, group in zip(lesions, groups, strict=True):
+        assert numbers(group)["Volume"] == lesion.volume_ml
+        assert numbers(group)["Diameter"] == lesion.longest_diameter_mm
+        values = [one.ConceptCodeSequence[0].CodeMeaning for one in group.ContentSequence if one.ValueType == "CODE"]
+        assert lesion.location in values
+        referenced = [one for one in group.ContentSequence if one.ValueType == "IMAGE"]
+        assert referenced[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == seg.SOPInstanceUID
+
+
+@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian's dicom3tools) is not installed")
+@pytest.mark.parametrize("name", ["lesions.seg.dcm", "lesions.sr.dcm"])
+def test_dciodvfy_finds_no_error(result, written, name):
+    done = subprocess.run(["dciodvfy", str(result.with_name("out") / name)], capture_output=True, text=True)
+    assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
+
+
+def test_a_result_of_nifti_says_why_there_is_none(tmp_path, write_small_result):
+    write_small_result(tmp_path / "result")
+    record = read_provenance(tmp_path / "result")
+    record["run"]["inputs"]["FLAIR"] = str(tmp_path / "result" / "FLAIR.nii.gz")
+    write_provenance(tmp_path / "result" / "provenance.json", record)
+    with pytest.raises(UsageError, match="which is not DICOM, so there is no series"):
+        write_dicom(tmp_path / "result", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_another_series_is_not_taken_for_the_one_that_was_segmented(result, small_images, tmp_path):
+    other = write_series(tmp_path / "other", small_images[0] + 1)
+    with pytest.raises(StudyError, match="does not hold the FLAIR that was segmented"):
+        write_dicom(result, tmp_path / "out", source=other)
+
+
+def test_moved_files_are_asked_for(result, tmp_path):
+    with pytest.raises(StudyError, match="no longer lies at .*gone"):
+        write_dicom(result, tmp_path / "out", source=tmp_path / "gone")
