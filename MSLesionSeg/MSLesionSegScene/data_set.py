@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import shutil
-import tempfile
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import SimpleITK as sitk
 import slicer
 
 from MSLesionSegLib import __version__
+from MSLesionSegLib.annotated_case import (
+    DESCRIPTION,
+    FLAIR_HASH,
+    CasePlace,
+    flair_hash,
+    one_writer,
+    put_case,
+    read_json,
+    write_whole,
+)
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
-from MSLesionSegLib.folder_lock import FolderLock
 from MSLesionSegLib.itk_quiet import itk_quiet
-from MSLesionSegLib.nifti import write_nifti
 from MSLesionSegLib.study import CONTRASTS
 
 from .export import decision_counts, segment_image, up_to_date
@@ -28,27 +29,7 @@ from .review import Review
 from .state import ModuleState
 from .volumes import node_to_image
 
-ANNOTATIONS = Path("derivatives") / "annotations"
-DESCRIPTION = "dataset_description.json"
-TITLE = "Multiple-sclerosis lesions corrected in 3D Slicer"
 KEY_COLUMNS = ("participant_id", "session_id", "original", "original_date")
-_HASH = "FlairSha256"
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a case lies: ``sub-XX`` and perhaps ``ses-Y``."""
-
-    patient: str
-    session: str = ""
-
-    @property
-    def inner(self) -> Path:
-        return Path(self.patient, self.session) if self.session else Path(self.patient)
-
-    @property
-    def name(self) -> str:
-        return "_".join(self.inner.parts)
 
 
 def add_to_data_set(
@@ -87,14 +68,9 @@ def add_to_data_set(
     root = Path(root).expanduser().absolute()
     _check_request(root, annotator, key_file, patient)
     review = up_to_date(state)
-    lock = FolderLock(root.with_name(f".{root.name}.lock"))
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        lock.acquire(root)
-        try:
+        with one_writer(root):
             return _add(state, review, root, annotator, seconds_spent, key_file, patient, replace)
-        finally:
-            lock.release()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise OutputError(
@@ -125,7 +101,7 @@ def _add(
     replace: bool,
 ) -> str:
     flair = node_to_image(state.flair, to_world=False)
-    digest = _voxel_hash(flair)
+    digest = flair_hash(flair)
     there = _find(root, flair, digest)
     if there is not None and not replace:
         raise StudyError(
@@ -141,83 +117,64 @@ def _add(
         "Tool": "MSLesionSeg in 3D Slicer",
         "ToolVersion": __version__,
         "Model": state.provenance.get("models", {}).get("lesion", {}),
-        "ModelMask": f"{place.name}_label-lesion_desc-model_mask.nii.gz",
         "Contrasts": state.contrasts_used,
         "Threshold": state.threshold,
         "MinimumLesionMm3": state.minimum_mm3,
         "Lesions": decision_counts(review),
         "SecondsSpent": round(float(seconds_spent), 1),
-        _HASH: digest,
+        FLAIR_HASH: digest,
     }
-    _describe(root)
-    with tempfile.TemporaryDirectory(dir=root, prefix=".partial-") as temporary:
-        images, masks = Path(temporary, "images"), Path(temporary, "masks")
-        images.mkdir()
-        masks.mkdir()
-        if there is None:
-            for contrast in CONTRASTS:
-                node = state.image(contrast)
-                if node is not None:
-                    write_nifti(images / f"{place.name}_{contrast}.nii.gz", node_to_image(node, to_world=False))
-        write_nifti(masks / f"{place.name}_label-lesion_mask.nii.gz", segment_image(state, READER_SEGMENT))
-        write_nifti(masks / sidecar["ModelMask"], segment_image(state, MODEL_SEGMENT))
-        (masks / f"{place.name}_label-lesion_mask.json").write_text(
-            json.dumps(sidecar, indent=2, ensure_ascii=False) + "\n", encoding="utf-8", newline="\n"
-        )
-        if key_file is not None and there is None:  # first: an id in the key without a case does no harm
-            _extend_key(Path(key_file), place, original, date)
-        if there is None:
-            _move_in(images, root / place.inner / "anat")
-        _move_in(masks, root / ANNOTATIONS / place.inner / "anat")
+    if key_file is not None and there is None:  # first: an id in the key without a case does no harm
+        _extend_key(Path(key_file), place, original, date)
+    put_case(
+        root,
+        place,
+        sidecar,
+        segment_image(state, READER_SEGMENT),
+        model_mask=segment_image(state, MODEL_SEGMENT),
+        images={} if there is not None else _images(state),
+    )
     return place.name
 
 
-def _voxel_hash(image: sitk.Image) -> str:
-    """SHA-256 of the voxels as float32 with the axes turned to LPS: pixel type and order of axes do not matter."""
-    turned = sitk.DICOMOrient(sitk.Cast(image, sitk.sitkFloat32), "LPS")
-    return hashlib.sha256(sitk.GetArrayViewFromImage(turned)).hexdigest()
+def _images(state: ModuleState) -> dict[str, sitk.Image]:
+    """The series of the study with their own voxels and geometry."""
+    nodes = {contrast: state.image(contrast) for contrast in CONTRASTS}
+    return {name: node_to_image(node, to_world=False) for name, node in nodes.items() if node is not None}
 
 
-def _find(root: Path, flair: sitk.Image, digest: str) -> _Place | None:
+def _find(root: Path, flair: sitk.Image, digest: str) -> CasePlace | None:
     """The case of that FLAIR, by the hashes in the sidecars and, where there is none, by the images themselves."""
     for path in sorted([*root.glob("sub-*/anat/*_FLAIR.nii*"), *root.glob("sub-*/ses-*/anat/*_FLAIR.nii*")]):
-        place = _Place(*path.relative_to(root).parts[:-2])
-        sidecar = root / ANNOTATIONS / place.inner / "anat" / f"{place.name}_label-lesion_mask.json"
-        known = _read_json(sidecar).get(_HASH) or _hash_of_file(path, flair)
+        place = CasePlace(*path.relative_to(root).parts[:-2])
+        sidecar = place.annotation(root) / place.mask_name().replace(".nii.gz", ".json")
+        known = read_json(sidecar).get(FLAIR_HASH) or _hash_of_file(path, flair)
         if known == digest:
             return place
     return None
 
 
 def _hash_of_file(path: Path, flair: sitk.Image) -> str:
-    """:func:`_voxel_hash` of a file; empty where its matrix differs from the FLAIR's, or it cannot be read."""
+    """:func:`flair_hash` of a file; empty where its matrix differs from the FLAIR's, or it cannot be read."""
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
     try:
         with itk_quiet():
             reader.ReadImageInformation()
             same_matrix = sorted(reader.GetSize()) == sorted(flair.GetSize())
-            return _voxel_hash(reader.Execute()) if same_matrix else ""
+            return flair_hash(reader.Execute()) if same_matrix else ""
     except RuntimeError:
         return ""
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def _new_place(root: Path, patient: str | None, *, with_session: bool) -> _Place:
+def _new_place(root: Path, patient: str | None, *, with_session: bool) -> CasePlace:
     """The next patient, or the next date of one who is there."""
     if patient is None:
         numbers = [int(path.name[4:]) for path in root.glob("sub-*") if path.name[4:].isdecimal()]
-        return _Place(f"sub-{max(numbers, default=0) + 1:02d}", "ses-1" if with_session else "")
+        return CasePlace(f"sub-{max(numbers, default=0) + 1:02d}", "ses-1" if with_session else "")
     dates = [path.name[4:] for path in (root / patient).glob("ses-*")]
     first = 1 if (root / patient / "anat").is_dir() else 0
-    return _Place(patient, f"ses-{max([first, *(int(date) for date in dates if date.isdecimal())]) + 1}")
+    return CasePlace(patient, f"ses-{max([first, *(int(date) for date in dates if date.isdecimal())]) + 1}")
 
 
 def _original(state: ModuleState) -> tuple[str, str, bool]:
@@ -255,44 +212,8 @@ def _read_key(key_file: Path | None) -> list[list[str]]:
     return rows
 
 
-def _extend_key(key_file: Path, place: _Place, original: str, date: str) -> None:
+def _extend_key(key_file: Path, place: CasePlace, original: str, date: str) -> None:
     plain = [" ".join(text.split()) for text in (original, date)]
     rows = [*_read_key(key_file), [place.patient, place.session or "n/a", *plain]]
     key_file.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(key_file, "".join("\t".join(row) + "\n" for row in [KEY_COLUMNS, *rows]))
-
-
-def _describe(root: Path) -> None:
-    """``dataset_description.json`` of the data set and of its annotations, where there is none."""
-    common = {"Name": TITLE, "BIDSVersion": "1.10.0"}
-    made = {"GeneratedBy": [{"Name": "MSLesionSeg in 3D Slicer", "Version": __version__}]}
-    for path, values in (
-        (root / DESCRIPTION, {**common, "DatasetType": "raw"}),
-        (root / ANNOTATIONS / DESCRIPTION, {**common, "DatasetType": "derivative", **made}),
-    ):
-        if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            _write_whole(path, json.dumps(values, indent=2) + "\n")
-
-
-def _move_in(new: Path, target: Path) -> None:
-    """Put a finished folder into its place; one that is there goes first aside, then away."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    aside = None
-    if target.exists():
-        aside = new.with_name(f"{new.name}-before")
-        os.replace(target, aside)
-    try:
-        os.replace(new, target)
-    except OSError:
-        if aside is not None:
-            os.replace(aside, target)
-        raise
-    if aside is not None:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _write_whole(path: Path, text: str) -> None:
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8", newline="\n")
-    os.replace(partial, path)
+    write_whole(key_file, "".join("\t".join(row) + "\n" for row in [KEY_COLUMNS, *rows]))

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from MSLesionSegLib.annotated_case import ANNOTATIONS
 from MSLesionSegLib.brain_mask import find_brain
 from MSLesionSegLib.errors import MSLesionSegError, StudyError
 from MSLesionSegLib.grid import Grid
@@ -28,7 +29,6 @@ from .mask_files import read_mask
 from .mask_lattice import steps_to_flair
 from .same_image import SeenImages
 
-ANNOTATIONS = Path("derivatives") / "annotations"
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 MASK_ENDINGS = tuple(f"_label-lesion_mask{ending}" for ending in (".nii.gz", ".nrrd", ".seg.nrrd", ".dcm"))
 INSIDE_BRAIN = 0.5

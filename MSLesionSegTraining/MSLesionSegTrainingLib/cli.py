@@ -14,6 +14,7 @@ from .import_command import import_cases
 from .release_command import release
 from .study_command import study
 from .train_command import train
+from .worklist_command import worklist
 
 
 def build_app() -> typer.Typer:
@@ -25,6 +26,7 @@ def build_app() -> typer.Typer:
     app.command()(study)
     app.command()(evaluate)
     app.command()(batch)
+    app.command()(worklist)
     app.command()(compare)
     app.command()(example)
     _models(app).command()(release)

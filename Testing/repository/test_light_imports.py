@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 
 ENGINE = Path(__file__).resolve().parents[2] / "MSLesionSeg"
+TRAINING = ENGINE.with_name("MSLesionSegTraining")
+#: The same of the training package, for the panel of its module.
+LIGHT_TRAINING = ("study_guess", "studies", "worklist.saving", "worklist.summary", "worklist.work_list")
 LIGHT = (
+    "annotated_case",
     "contrast_guess",
     "errors",
     "grid",
@@ -28,7 +32,7 @@ LIGHT = (
 BLOCK = """
 import sys
 class Block:
-    allowed = {*sys.stdlib_module_names, "numpy", "scipy", "SimpleITK", "MSLesionSegLib"}
+    allowed = {*sys.stdlib_module_names, "numpy", "scipy", "SimpleITK", "MSLesionSegLib", "MSLesionSegTrainingLib"}
     def find_spec(self, name, path=None, target=None):
         # The standard library also holds _sysconfigdata_<platform>, which sys.stdlib_module_names leaves out.
         if name.partition(".")[0] not in self.allowed and not name.startswith("_sysconfigdata"):
@@ -38,7 +42,7 @@ sys.meta_path.insert(0, Block())
 
 
 def run_blocked(text: str) -> subprocess.CompletedProcess:
-    environment = {**os.environ, "PYTHONPATH": str(ENGINE)}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ENGINE, TRAINING)))}
     return subprocess.run(
         [sys.executable, "-c", BLOCK + text], capture_output=True, text=True, env=environment, timeout=120
     )
@@ -46,6 +50,7 @@ def run_blocked(text: str) -> subprocess.CompletedProcess:
 
 def test_the_light_modules_need_only_numpy_scipy_and_simpleitk():
     imports = "".join(f"import MSLesionSegLib.{name}\n" for name in LIGHT)
+    imports += "".join(f"import MSLesionSegTrainingLib.{name}\n" for name in LIGHT_TRAINING)
     done = run_blocked(imports)
     assert done.returncode == 0, done.stderr
 
