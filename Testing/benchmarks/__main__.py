@@ -6,6 +6,7 @@ Run it on an otherwise idle machine. Without a name every row but ``inference_gp
 import sys
 from collections.abc import Callable
 
+from .batch import batch
 from .command import segment_large, segment_phantom, segment_raw
 from .inference import inference_cpu, inference_gpu
 from .review import review
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
         sampler_draw,
         patches_per_second,
         review,
+        batch,
         inference_gpu,
     )
 }

@@ -112,7 +112,7 @@ def remote_client(address: str, folders: list[Path]) -> Iterator[Client]:
         DependencyError: a worker lacks the program.
     """
     try:
-        client = Client(address, timeout=WAIT_S, set_as_default=False)
+        client = Client(address, timeout=WAIT_S)
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(
             f"No Dask scheduler answers at {address}.", "Start one with 'dask scheduler', and give its address."
