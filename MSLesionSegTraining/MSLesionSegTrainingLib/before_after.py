@@ -13,6 +13,7 @@ import numpy as np
 
 from MSLesionSegLib import __version__
 from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.lesions import lesion_mask
 from MSLesionSegLib.prepare import PreparedStudy
 from MSLesionSegLib.protocol import Progress
 from MSLesionSegLib.provenance import (
@@ -165,7 +166,7 @@ def _compare_painted(
     for model in models:
         progress.check()
         probability = predict(model, channels, inside, _Quiet(progress), device)
-        mask = probability >= model.threshold
+        mask = lesion_mask(probability, model.threshold, model.min_lesion_mm3) > 0
         scores.append(score_case(name, name, Pair(grid, truth, mask, probability, inside, ()), policy).values)
     return ComparedCase(name, name, "painted", False, *scores)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from MSLesionSegLib.cli import Device, ProgressKind
-from MSLesionSegLib.errors import ModelError
+from MSLesionSegLib.errors import Cancelled, MSLesionSegError
 from MSLesionSegLib.protocol import Progress
 
 if TYPE_CHECKING:
@@ -87,7 +87,11 @@ def compare_run(run: Path, init: str | None, dataset: Path, cache: Path | None, 
     name = init or f"{identity['name']}-{identity['version']}"
     try:
         before = bundle_model(name)
-    except ModelError as error:
-        return f"Not compared with the model it started from: {error.message}"
-    done = make(before, run_model(run, before.threshold), dataset, run / "before_after", progress, cache=cache)
+        done = make(before, run_model(run, before.threshold), dataset, run / "before_after", progress, cache=cache)
+    except Cancelled:
+        raise Cancelled(
+            "Cancelled after the last step; the run is whole, and `mslesionseg compare` compares."
+        ) from None
+    except MSLesionSegError as error:
+        return f"Not compared with {name}: {error.message}"
     return str(told(done, run / "before_after")["message"])

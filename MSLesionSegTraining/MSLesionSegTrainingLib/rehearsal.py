@@ -20,11 +20,12 @@ from MSLesionSegLib.protocol import Progress
 from .brain_place import BrainBox, brain_box
 from .canvases import Canvas, ShapeMask, shape_mask, tissue_canvas
 from .case_loading import as_white_matter
+from .painting import LesionLevels, measure_levels
 from .prepared_cache import PreparedCache
 from .synthesis import TISSUE_LEVELS
 from .training_set import TrainingSet
 
-SYNTHETIC_PATIENTS = 12
+SYNTHETIC_PATIENTS = 8
 """Whose lesions are painted."""
 TISSUE_SPREAD = ((1.5, 0.5, 0.45), (0.8, 0.45, 0.45), (2.0, 0.5, 0.5))
 """How far normalised FLAIR, T1w and T2w (rows) lie from the level of their class (columns: CSF, grey, white matter)."""
@@ -55,9 +56,27 @@ def with_rehearsal(data: TrainingSet, cache: PreparedCache, progress: Progress) 
     for number in range(SYNTHETIC_PATIENTS):
         progress.update(number / SYNTHETIC_PATIENTS, f"lesions of synthetic patient {number + 1}")
         shapes.append(synthetic_shapes(cache, number))
-    told = f"synthetic images of {len(twins)} training brains and lesions of {len(shapes)} synthetic patients (painted)"
+    brains, others = (
+        f"{n} {word}{'' if n == 1 else 's'}"
+        for n, word in ((len(twins), "training brain"), (len(shapes), "synthetic patient"))
+    )
+    told = f"synthetic images of {brains} and lesions of {others} (painted)"
     return replace(
         data, canvases=[*data.canvases, *twins], shapes=[*data.shapes, *shapes], sources=[*data.sources, told]
+    )
+
+
+def broader_levels(measured: LesionLevels) -> LesionLevels:
+    """Lesion intensities of a mixture, half as measured in a handful of cases and half as usual elsewhere.
+
+    Mean and covariance are those of the mixture; the few cases alone would have all lesions painted as theirs are.
+    """
+    usual = measure_levels([])
+    apart = measured.mean - usual.mean
+    return LesionLevels(
+        (measured.mean + usual.mean) / 2,
+        (measured.covariance + usual.covariance) / 2 + np.outer(apart, apart) / 4,
+        (measured.inside + usual.inside) / 2,
     )
 
 
@@ -86,7 +105,7 @@ def synthetic_twin(canvas: Canvas) -> Canvas:
 
 
 def synthetic_shapes(cache: PreparedCache, number: int) -> ShapeMask:
-    """Lesions of synthetic patient ``number``, made by the phantom's own code: about 10 s, then read from the cache.
+    """Lesions of synthetic patient ``number``, made by the phantom's own code: some seconds, then read from the cache.
 
     Raises:
         OutputError: the cache cannot be written.

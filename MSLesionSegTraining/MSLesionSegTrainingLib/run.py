@@ -15,6 +15,7 @@ from MSLesionSegLib.protocol import Progress
 from .painting import measure_levels
 from .patches import PatchDataset
 from .prepared_cache import PreparedCache
+from .rehearsal import broader_levels, with_rehearsal
 from .samplers import make_sampler
 from .settings import TrainSettings
 from .start_weights import Start, check_overlap
@@ -66,14 +67,19 @@ def run_training(
     prepared = PreparedCache(cache or dataset / PREPARED)
     with fabric.rank_zero_first():
         data = load_training_set(dataset, prepared, settings.leave_out, progress)
+        if settings.rehearsal:
+            data = with_rehearsal(data, prepared, progress)
     if start is not None:
         settings = replace(settings, forced_overlap=check_overlap(start, data.records, forced=force_overlap))
     if fabric.is_global_zero:
         _keep_data(run, data, start, resume)
+    levels = measure_levels(data.canvases)
+    if settings.rehearsal:
+        levels = broader_levels(levels)
     patches = PatchDataset(
         data.canvases,
         data.shapes,
-        measure_levels(data.canvases),
+        levels,
         settings.recipe,
         make_sampler(settings.sampler, settings.recipe.patch),
         settings.seed,

@@ -40,6 +40,8 @@ class TrainSettings:
         init: name, version and SHA-256 of the bundle that the weights start from, or empty.
         forced_overlap: cases of validation or test that the bundle of ``init`` was trained on, allowed by force.
         leave_out: the patient of whom nothing was used in training, or None.
+        rehearsal: synthetic images of the training brains and lesions of synthetic patients are added, see
+            ``rehearsal``.
     """
 
     architecture: dict[str, Any] = field(default_factory=lambda: preset_architecture("b0"))
@@ -61,6 +63,7 @@ class TrainSettings:
     init: dict[str, str] = field(default_factory=dict)
     forced_overlap: list[str] = field(default_factory=list)
     leave_out: str | None = None
+    rehearsal: bool = False
 
     @property
     def steps(self) -> int | None:

@@ -29,6 +29,7 @@ FIELDS = {
     "patience": "patience",
     "seed": "seed",
     "leave_out": "leave_out",
+    "rehearse": "rehearsal",
     "precision": "bf16",
     "preset": "architecture",
 }
@@ -66,6 +67,10 @@ def train(
         str | None,
         typer.Option(metavar="MODEL", help="start from the weights of a model: a name, a bundle, or shipped"),
     ] = None,
+    rehearse: Annotated[
+        bool | None,
+        typer.Option("--rehearse/--no-rehearse", help="add synthetic images and lesions [default: with --init]"),
+    ] = None,
     force_overlap: Annotated[
         bool, typer.Option("--force-overlap", help="start from a model that knows cases of validation or test")
     ] = False,
@@ -98,6 +103,7 @@ def train(
     """Train a lesion network on annotated cases, with lesions of other cases painted in."""
     from MSLesionSegLib.networks.efficientnet3d_unet import preset_architecture, preset_scaling
 
+    from .before_after_command import compare_run
     from .checkpoint import check_run_folder, one_at_a_time
     from .fabric_setup import make_fabric
     from .followed import followed
@@ -129,6 +135,7 @@ def train(
         bf16=precision is Precision.bf16,
         init=start.identity if start else {},
         leave_out=leave_out,
+        rehearsal=start is not None if rehearse is None else rehearse,
     )
     check_run_folder(out, resume=resume)
     if resume:
@@ -140,6 +147,8 @@ def train(
     with one_at_a_time(out), followed(context.obj, out) as told:
         told.outlive_reader()
         message = run_training(settings, dataset, out, told, fabric, start, resume, cache, force_overlap)
+        if settings.init:
+            message = f"{message}. {compare_run(out, init, dataset, cache, told)}"
         told.result({"folder": str(out), "message": message})
 
 

@@ -12,7 +12,7 @@ from MSLesionSegLib.bundle import load_bundle
 from MSLesionSegLib.cli_runner import run
 from MSLesionSegLib.errors import UsageError
 from MSLesionSegLib.runtime import load_network
-from MSLesionSegTrainingLib import batch_statistics
+from MSLesionSegTrainingLib import batch_statistics, rehearsal
 from MSLesionSegTrainingLib.canvases import Canvas, ShapeMask
 from MSLesionSegTrainingLib.cli import build_app
 from MSLesionSegTrainingLib.release import release_bundle
@@ -38,7 +38,7 @@ class SmallSet:
 
 @pytest.fixture(scope="module")
 def patched():
-    """Few patches for the statistics; data sets as `SmallSet` gives them."""
+    """Few patches for the statistics, one patient to rehearse; data sets as `SmallSet` gives them."""
     sets: dict[Path, SmallSet] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -46,6 +46,7 @@ def patched():
             lambda folder, *others: sets[folder].data if folder in sets else load_training_set(folder, *others),
         )
         patch.setattr(batch_statistics, "STATISTICS_PATCHES", 4)
+        patch.setattr(rehearsal, "SYNTHETIC_PATIENTS", 1)
         yield sets
 
 
