@@ -80,7 +80,7 @@ def one_writer(root: Path, wait_s: float = 0.0) -> Iterator[None]:
         OSError: the folder cannot be made.
     """
     root.mkdir(parents=True, exist_ok=True)
-    with held(FolderLock(root.with_name(f".{root.name}.lock")), root, wait_s):
+    with held(FolderLock(root / ".annotations.lock"), root, wait_s):
         _recover(root)
         yield
 
