@@ -1,5 +1,6 @@
 """``mslesionseg batch``: every case is tried and none stops the others; nothing is done twice or left half-written."""
 
+import contextlib
 import csv
 import json
 import os
@@ -48,15 +49,21 @@ def hidden(out: Path) -> list[str]:
     return [path.name for path in out.iterdir() if path.name.startswith(".")]
 
 
-def segmenting(process: subprocess.Popen, out: Path) -> psutil.Process:
+def segmenting(process: subprocess.Popen, out: Path, case: str = "*") -> psutil.Process:
     """The worker that is in the middle of a case, as soon as there is one."""
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline:
-        for partial in out.glob(".*.partial-*"):
-            return psutil.Process(int(partial.name.rpartition("-")[2]))
+        for partial in out.glob(f".{case}.partial-*"):
+            with contextlib.suppress(psutil.NoSuchProcess):  # what a killed one left
+                return psutil.Process(int(partial.name.rpartition("-")[2]))
         assert process.poll() is None
         time.sleep(0.02)
     raise AssertionError("no case was begun")
+
+
+def kill(worker: psutil.Process) -> None:
+    worker.kill()
+    worker.wait(timeout=WAIT_S)
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +124,7 @@ def test_killed_workers_killed_programs_and_a_cancel_break_nothing(tmp_path, wor
     root, out = make_cohort(tmp_path / "set", 2, broken=False), tmp_path / "out"
 
     first = start(root, out, *words)
-    segmenting(first, out).kill()
+    kill(segmenting(first, out))
     deadline = time.monotonic() + WAIT_S
     while time.monotonic() < deadline and not (out / "sub-01").exists() and not (out / "sub-02").exists():
         time.sleep(0.05)
@@ -141,6 +148,20 @@ def test_killed_workers_killed_programs_and_a_cancel_break_nothing(tmp_path, wor
 
     last = end(start(root, out, *words))["result"]
     assert (last["done"], last["kept"], last["failed"]) == (1, 1, 0)
+    assert hidden(out) == []
+
+
+def test_a_case_that_ends_two_processes_fails_and_the_others_are_done(tmp_path, words):
+    root, out = make_cohort(tmp_path / "set", 2, broken=False), tmp_path / "out"
+    process = start(root, out, *words)
+    for _ in range(2):
+        kill(segmenting(process, out, "sub-01"))
+    last = end(process)["result"]
+    assert (last["done"] + last["kept"], last["failed"]) == (1, 1)  # kept: the killed process had not yet told of it
+    failed = rows(out)["sub-01"]
+    assert failed["message"] == "Each process that worked on this case was ended from outside."
+    assert failed["hint"] == "Most often the memory did not suffice; try it with fewer --workers."
+    assert rows(out)["sub-02"]["state"] == "done"
     assert hidden(out) == []
 
 

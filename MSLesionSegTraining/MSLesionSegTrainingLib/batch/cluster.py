@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import dask
 from dask.system import CPU_COUNT
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster, Security, Worker, WorkerPlugin
 from distributed.system import MEMORY_LIMIT
 
 from MSLesionSegLib import __version__
@@ -30,6 +31,13 @@ LOST_WORKERS = 2
 """So many processes may end while they work on one case; then it counts as failed."""
 WAIT_S = 60.0
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+class _NoInterrupt(WorkerPlugin):
+    """Ctrl-C in a terminal reaches every process; the workers leave it to the program, which tells them to stop."""
+
+    def setup(self, worker: Worker) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)
@@ -94,6 +102,7 @@ def local_client(share: LocalWorkers, workers: int) -> Iterator[Client]:
         ) as cluster,
         Client(cluster) as client,
     ):
+        client.register_plugin(_NoInterrupt())
         yield client
 
 

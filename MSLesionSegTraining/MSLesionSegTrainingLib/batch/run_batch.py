@@ -19,6 +19,7 @@ from MSLesionSegLib.errors import Cancelled, MSLesionSegError, OutputError, Stud
 from MSLesionSegLib.folder_lock import FolderLock
 from MSLesionSegLib.lesions import check_settings
 from MSLesionSegLib.model_store import default_model, find_model
+from MSLesionSegLib.provenance import PROVENANCE_FILE
 from MSLesionSegLib.runtime import choose_runtime
 
 from ..studies import StudyFiles
@@ -82,6 +83,7 @@ def run_batch(
         MSLesionSegError: model, settings, device or cluster cannot be used; no case was begun.
     """
     jobs = _jobs([study for study in studies if not study.problem], out, settings)
+    jobs.sort(key=lambda job: not (Path(job.out) / PROVENANCE_FILE).is_file())  # those that may be kept come first
     outcomes: dict[str, dict[str, Any]] = {
         study.name: {"state": "failed", "message": study.problem, "hint": study.hint, "kind": "study"}
         for study in studies
@@ -178,17 +180,18 @@ def _jobs(studies: Sequence[StudyFiles], out: Path, settings: BatchSettings) -> 
 
 def _work(jobs: list[CaseJob], batch: _Batch, root: Path, out: Path, settings: BatchSettings) -> None:
     _sweep(out)
-    with _client(len(jobs), root, out, settings) as client:
-        pending = {client.submit(work_on, job, pure=False, key=f"{job.name}-{job.batch}"): job for job in jobs}
-        try:
-            while pending:
-                for future in _ready(list(pending)):
-                    batch.take(pending.pop(future).name, _result(future))
-                batch.tell(len(client.scheduler_info(n_workers=-1)["workers"]))
-        except BaseException:
-            _stop(client, pending)
-            raise
-    if settings.scheduler is None:
+    try:
+        with _client(len(jobs), root, out, settings) as client:
+            pending = {client.submit(work_on, job, pure=False, key=f"{job.name}-{job.batch}"): job for job in jobs}
+            try:
+                while pending:
+                    for future in _ready(list(pending)):
+                        batch.take(pending.pop(future).name, _result(future))
+                    batch.tell(len(client.scheduler_info(n_workers=-1)["workers"]))
+            except BaseException:
+                _stop(client, pending)
+                raise
+    finally:
         _sweep(out)
 
 
