@@ -100,12 +100,18 @@ def _ventricles(fluid: np.ndarray, to_atlas: np.ndarray) -> np.ndarray:
 
 
 def _grey(t1w: np.ndarray, where: np.ndarray, surface: np.ndarray) -> np.ndarray:
-    """What is as dark as grey matter on a T1w and connected to the surface of the brain."""
+    """What is as dark as grey matter on a T1w and connected to the surface of the brain.
+
+    The limit lies between Otsu's border to white matter and the median of what is darker: at the border itself rims of
+    lesions and white matter mixed with cortex would count.
+    """
     values = t1w[where]
     values = values[(values > -3.0) & (values < 3.0)]
     border = sitk.OtsuThreshold(sitk.GetImageFromArray(values[None, None, :].astype(np.float32)), 0, 1)
     above = sitk.GetArrayViewFromImage(border)[0, 0] > 0
-    limit = float(values[above].min()) if above.any() else -np.inf
+    if above.all() or not above.any():
+        return np.zeros_like(where)
+    limit = (float(values[above].min()) + float(np.median(values[~above]))) / 2.0
     smooth = ndimage.uniform_filter(t1w, 3)
     grey = where & (t1w < limit) & (smooth < limit)
     return largest_piece(grey | surface) & grey

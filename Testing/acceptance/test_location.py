@@ -20,7 +20,7 @@ from MSLesionSegLib.study import read_study
 
 pytestmark = pytest.mark.acceptance
 
-HEADS, EACH = (101, 102, 103, 104), 8
+HEADS, EACH = (201, 202, 203, 204), 8
 """Seeds that no setting was chosen on, and lesions a class in each head."""
 HINDBRAIN = (Label.BRAIN_STEM, Label.CEREBELLAR_GREY, Label.CEREBELLAR_WHITE)
 
