@@ -23,6 +23,8 @@ RESULT_FILES = {
     "lesion_mask.nii.gz",
     "lesion_probability.nii.gz",
     "lesions.csv",
+    "location.csv",
+    "location_zones.nii.gz",
     "overview.png",
     "provenance.json",
 }
