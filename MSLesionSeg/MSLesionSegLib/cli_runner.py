@@ -33,7 +33,7 @@ PIP_NAMES = {
     "monai": "mslesionseg[train]",
     "nibabel": "mslesionseg[train]",
     "pandas": "mslesionseg[train]",
-    "highdicom": "highdicom",
+    "highdicom": "mslesionseg[dicom]",
     "pydicom": "mslesionseg[dicom]",
 }
 

@@ -17,13 +17,13 @@ import SimpleITK as sitk
 
 from MSLesionSegLib.annotated_case import ANNOTATIONS
 from MSLesionSegLib.brain_mask import find_brain
+from MSLesionSegLib.contrast_check import doubtful_contrast
 from MSLesionSegLib.errors import MSLesionSegError, StudyError
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.images import read_image
 from MSLesionSegLib.itk_quiet import itk_quiet
 from MSLesionSegLib.study import CONTRASTS, check_plausible
 
-from .contrast_check import doubtful_contrast
 from .dicom_seg import check_dicom_seg
 from .mask_files import read_mask
 from .mask_lattice import steps_to_flair

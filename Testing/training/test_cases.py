@@ -11,11 +11,11 @@ import SimpleITK as sitk
 
 from MSLesionSegLib.brain_mask import find_brain
 from MSLesionSegLib.cli_runner import run
+from MSLesionSegLib.contrast_check import doubtful_contrast
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.images import read_image
 from MSLesionSegTrainingLib.cases import check_cases, index_cases
 from MSLesionSegTrainingLib.cli import build_app
-from MSLesionSegTrainingLib.contrast_check import doubtful_contrast
 from MSLesionSegTrainingLib.split import extend_split, read_split, write_split
 
 SHAPE = (70, 96, 80)
