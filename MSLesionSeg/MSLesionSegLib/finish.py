@@ -75,7 +75,8 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
     labels = _on_grid(numbers, probability)
     lesions = lesion_table(labels, probability)
     if result.file(ZONES_FILE).exists():
-        locations = lesion_locations(numbers, sitk.GetArrayViewFromImage(read_nifti(result.file(ZONES_FILE))))
+        zones = read_nifti(result.file(ZONES_FILE))  # kept, since the view below has no voxels of its own
+        locations = lesion_locations(numbers, sitk.GetArrayViewFromImage(zones))
         lesions = [replace(lesion, location=one.main) for lesion, one in zip(lesions, locations, strict=True)]
         write_location_csv(result.file(LOCATION_FILE), locations)
 
