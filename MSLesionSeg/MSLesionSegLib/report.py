@@ -100,7 +100,7 @@ class ReadResult:
         self.lesions: list[Lesion] = lesion_table(self.labels, probability)
         self.locations: list[LesionLocation] = []
         if (folder / ZONES_FILE).exists():
-            zones = sitk.GetArrayViewFromImage(read_nifti(folder / ZONES_FILE))
+            zones = sitk.GetArrayFromImage(read_nifti(folder / ZONES_FILE))
             self.locations = lesion_locations(numbers, zones)
             self.lesions = [
                 replace(lesion, location=one.main) for lesion, one in zip(self.lesions, self.locations, strict=True)
