@@ -8,7 +8,6 @@ other files of this program, two exports differ: each gets new identifiers and t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,20 +16,13 @@ from typing import TYPE_CHECKING, Any
 import SimpleITK as sitk
 
 from . import __version__
+from .command_record import refuse_other_commands, write_record
 from .dicom_series import DicomSeries, group_into_series, is_dicom, list_dicom_series
-from .errors import OutputError, StudyError, UsageError
+from .errors import StudyError, UsageError
 from .images import ImageSource, hash_source
 from .lesion_table import Lesion
 from .location import LOCATIONS, LesionLocation
-from .provenance import (
-    FORMAT_VERSION,
-    PROVENANCE_FILE,
-    TOOL,
-    close_run,
-    file_sha256,
-    software_versions,
-    write_provenance,
-)
+from .provenance import PROVENANCE_FILE, TOOL, file_sha256
 from .report import ReadResult
 from .results import ResultFolder
 
@@ -75,27 +67,17 @@ def write_dicom(
     seg = segmentation(read, images)
     sr = structured_report(read, images, seg)
     with ResultFolder(out) as result:
-        if result.earlier is not None and result.earlier.get("command") != "dicom":
-            raise OutputError(f"{out} holds another result.", "Name a new or an empty folder.")
+        refuse_other_commands(result, "dicom")
         seg.save_as(result.file(SEG_FILE))
         sr.save_as(result.file(SR_FILE))
-        record = {
-            "tool": TOOL,
-            "tool_version": __version__,
-            "format_version": FORMAT_VERSION,
-            "command": "dicom",
-            "settings": {"own_mask": mask is not None},
-            "inputs": {"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
-            "software": software_versions(),
-            "outputs": {path.name: file_sha256(path) for path in sorted(result.staging.iterdir())},
-            "run": {
-                "started_utc": started.isoformat(timespec="seconds"),
-                "inputs": {"result": str(folder)},
-                "python": sys.executable,
-            },
-        }
-        close_run(record, result.path)
-        write_provenance(result.file(PROVENANCE_FILE), record)
+        write_record(
+            result,
+            "dicom",
+            started,
+            settings={"own_mask": mask is not None},
+            inputs={"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
+            paths={"result": str(folder)},
+        )
         paths = {"seg": str(result.path / SEG_FILE), "sr": str(result.path / SR_FILE)}
     total = round(sum(lesion.volume_ml for lesion in read.lesions), 4)
     return {**paths, "lesion_count": len(read.lesions), "lesion_volume_ml": total}

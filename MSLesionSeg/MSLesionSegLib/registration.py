@@ -251,7 +251,7 @@ def _overlap(fixed: sitk.Image, moving: sitk.Image, transform: sitk.Transform) -
     seen = sitk.GetImageFromArray(np.ones(moving.GetSize()[::-1], dtype=np.uint8))
     seen.CopyInformation(moving)
     seen = resample(seen, fixed, transform, "nearest")
-    head = sitk.GetArrayViewFromImage(sitk.OtsuThreshold(fixed, 0, 1)) > 0
+    head = sitk.GetArrayFromImage(sitk.OtsuThreshold(fixed, 0, 1)) > 0
     return float(sitk.GetArrayViewFromImage(seen)[head].mean())
 
 

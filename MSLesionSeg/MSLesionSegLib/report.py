@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,9 +18,10 @@ import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
+from .command_record import refuse_other_commands, write_record
 from .dissemination import NOTICE as SUPPORT
 from .dissemination import dissemination_in_space, summary_sentence
-from .errors import OutputError, StudyError, UsageError
+from .errors import StudyError, UsageError
 from .finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE
 from .grid import same_grid
 from .images import read_image
@@ -29,16 +29,7 @@ from .lesion_table import COLUMNS, Lesion, lesion_table
 from .lesions import label_lesions, lesion_mask
 from .location import LOCATIONS, LesionLocation, lesion_locations
 from .nifti import read_nifti
-from .provenance import (
-    FORMAT_VERSION,
-    PROVENANCE_FILE,
-    TOOL,
-    close_run,
-    file_sha256,
-    read_provenance,
-    software_versions,
-    write_provenance,
-)
+from .provenance import PROVENANCE_FILE, TOOL, file_sha256, read_provenance
 from .report_page import report_page
 from .report_pictures import lesion_pictures
 from .results import ResultFolder
@@ -128,29 +119,19 @@ def write_report(folder: Path | str, out: Path | str, *, mask: Path | None = Non
     read = ReadResult(folder, mask)
     data = report_data(read, title)
     with ResultFolder(out) as result:
-        if result.earlier is not None and result.earlier.get("command") != "report":
-            raise OutputError(f"{out} holds another result.", "Name a new or an empty folder.")
+        refuse_other_commands(result, "report")
         pictures = lesion_pictures(read.flair, read.labels, read.brain)
         result.write_text(JSON_FILE, json.dumps(data, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         result.write_text(CSV_FILE, _csv(data))
         result.write_text(PAGE_FILE, report_page(data, pictures))
-        record = {
-            "tool": TOOL,
-            "tool_version": __version__,
-            "format_version": FORMAT_VERSION,
-            "command": "report",
-            "settings": {"own_mask": mask is not None},
-            "inputs": {"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
-            "software": software_versions(),
-            "outputs": {path.name: file_sha256(path) for path in sorted(result.staging.iterdir())},
-            "run": {
-                "started_utc": started.isoformat(timespec="seconds"),
-                "inputs": {"result": str(folder)},
-                "python": sys.executable,
-            },
-        }
-        close_run(record, result.path)
-        write_provenance(result.file(PROVENANCE_FILE), record)
+        write_record(
+            result,
+            "report",
+            started,
+            settings={"own_mask": mask is not None},
+            inputs={"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
+            paths={"result": str(folder)},
+        )
     return data
 
 

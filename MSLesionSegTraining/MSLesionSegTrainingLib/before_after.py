@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,24 +10,17 @@ from pathlib import Path
 
 import numpy as np
 
-from MSLesionSegLib import __version__
+from MSLesionSegLib.command_record import refuse_other_commands, write_record
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.lesions import lesion_mask
 from MSLesionSegLib.prepare import PreparedStudy
 from MSLesionSegLib.protocol import Progress
-from MSLesionSegLib.provenance import (
-    PROVENANCE_FILE,
-    TOOL,
-    close_run,
-    file_sha256,
-    software_versions,
-    write_provenance,
-)
+from MSLesionSegLib.provenance import file_sha256
 from MSLesionSegLib.results import ResultFolder
 
 from .before_after_case import ComparedCase, compare_case, predict
 from .before_after_models import ComparedModel
-from .before_after_report import FORMAT_VERSION, as_json, as_markdown
+from .before_after_report import as_json, as_markdown
 from .before_after_verdict import Verdict, judge
 from .canvases import Canvas, real_canvas
 from .cases import Case, index_cases
@@ -92,11 +84,12 @@ def compare(
 
     Raises:
         StudyError: there is no annotated case, or one cannot be used.
-        OutputError: ``out`` cannot be written.
+        OutputError: ``out`` cannot be written, or holds another command's result.
     """
     started, policy, models = datetime.now(UTC), Policy(), (before, after)
     chosen = _chosen(dataset, parts)
     with ResultFolder(out) as result:
+        refuse_other_commands(result, "compare")
         cases: list[ComparedCase] = []
         imitated: list[ComparedCase] = []
         prepared_cache = PreparedCache(cache or dataset / PREPARED)
@@ -116,7 +109,15 @@ def compare(
         record = as_json(models, cases, verdict, policy)
         result.write_text(JSON_FILE, json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         result.write_text(REPORT_FILE, as_markdown(models, cases, verdict, policy))
-        _write_provenance(result, models, policy, chosen, started)
+        write_record(
+            result,
+            "compare",
+            started,
+            settings=policy.settings(),
+            inputs={case.name: _hashes(case) for case in chosen},
+            paths={},
+            models={when: model.name for when, model in zip(("before", "after"), models, strict=True)},
+        )
         progress.check()
     return Comparison(verdict, tuple(cases))
 
@@ -182,26 +183,5 @@ class _Quiet(Progress):
         self._outer.check()
 
 
-def _write_provenance(
-    result: ResultFolder,
-    models: tuple[ComparedModel, ComparedModel],
-    policy: Policy,
-    cases: Sequence[Case],
-    started: datetime,
-) -> None:
-    """The record by which the folder is known as a result of this program, and may be replaced."""
-    files = {case.name: {**case.images, "mask": case.mask} for case in cases}
-    provenance = {
-        "tool": TOOL,
-        "tool_version": __version__,
-        "format_version": FORMAT_VERSION,
-        "command": "compare",
-        "settings": policy.settings(),
-        "models": {when: model.name for when, model in zip(("before", "after"), models, strict=True)},
-        "inputs": {name: {role: file_sha256(path) for role, path in of.items()} for name, of in files.items()},
-        "software": software_versions(),
-        "outputs": {path.name: file_sha256(path) for path in sorted(result.staging.iterdir())},
-        "run": {"started_utc": started.isoformat(timespec="seconds"), "python": sys.executable},
-    }
-    close_run(provenance, result.path)
-    write_provenance(result.file(PROVENANCE_FILE), provenance)
+def _hashes(case: Case) -> dict[str, str]:
+    return {role: file_sha256(path) for role, path in {**case.images, "mask": case.mask}.items()}

@@ -71,6 +71,23 @@ def test_masks_are_paired_by_name_and_the_others_are_named(tmp_path, capsys):
     assert summary["policy"]["min_lesion_mm3"] == 3.0 and summary["policy"]["connectivity"] == 26
 
 
+def test_what_another_command_left_in_the_folder_stays(tmp_path, capsys):
+    put(tmp_path / "pred", {"sub-01.nii.gz": mask(NEXT)})
+    put(tmp_path / "truth", {"sub-01.nii.gz": mask(LESION)})
+    evaluated(tmp_path)
+    evaluated(tmp_path)  # its own result is replaced
+    out = tmp_path / "scores"
+    record = json.loads((out / "provenance.json").read_text("utf-8"))
+    assert record["command"] == "evaluate" and set(record["inputs"]["sub-01"]) == {"mask", "truth"}
+    del record["command"]  # as `segment` leaves it
+    (out / "provenance.json").write_text(json.dumps(record), "utf-8")
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    words = ["evaluate", "--pred", tmp_path / "pred", "--truth", tmp_path / "truth", "--out", out]
+    assert run(build_app(), [*map(str, words), "--progress", "none"]) == 5
+    assert capsys.readouterr().err.endswith(f"Error: {out} holds another result.\nName a new or an empty folder.\n")
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
 def test_results_of_segment_bring_the_locations_of_annotated_lesions(tmp_path):
     zones = sitk.GetArrayFromImage(mask())
     zones[:, :, 10:] = Zone.INFRATENTORIAL

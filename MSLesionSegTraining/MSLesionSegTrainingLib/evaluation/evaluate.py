@@ -5,24 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from MSLesionSegLib import __version__
+from MSLesionSegLib.command_record import refuse_other_commands, write_record
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.protocol import Progress
-from MSLesionSegLib.provenance import (
-    FORMAT_VERSION,
-    PROVENANCE_FILE,
-    TOOL,
-    close_run,
-    file_sha256,
-    software_versions,
-    write_provenance,
-)
+from MSLesionSegLib.provenance import file_sha256
 from MSLesionSegLib.results import ResultFolder
 
 from .case_scores import CaseScores, score_case
@@ -60,10 +51,11 @@ def evaluate(
 
     Raises:
         StudyError: no case is on both sides, or a file cannot be used.
-        OutputError: ``out`` cannot be written.
+        OutputError: ``out`` cannot be written, or holds another command's result.
     """
     started, policy = datetime.now(UTC), policy or Policy()
     with ResultFolder(out) as result:
+        refuse_other_commands(result, "evaluate")
         found, annotated = find_masks(predicted), find_masks(truth)
         given = {} if brains is None else find_brains(brains)
         names = [name for name in found.cases if name in annotated.cases]
@@ -95,7 +87,7 @@ def evaluate(
         result.write_text(SUMMARY_FILE, json.dumps(whole, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         result.write_text(PAGE_FILE, page(cases, whole, figures, result.staging, policy))
         paths = {"predicted": str(predicted), "truth": str(truth), "brains": None if brains is None else str(brains)}
-        _write_provenance(result, policy, inputs, paths, started)
+        write_record(result, "evaluate", started, settings=policy.settings(), inputs=inputs, paths=paths)
         progress.check()
     return whole
 
@@ -126,26 +118,3 @@ def _csv(cases: Sequence[CaseScores], policy: Policy) -> str:
 def _hashes(predicted: MaskFiles, truth: MaskFiles, brain: Path | None) -> dict[str, str]:
     files = {"mask": predicted.mask, "probability": predicted.probability, "truth": truth.mask, "brain_mask": brain}
     return {role: file_sha256(path) for role, path in files.items() if path is not None}
-
-
-def _write_provenance(
-    result: ResultFolder, policy: Policy, inputs: dict[str, Any], paths: dict[str, Any], started: datetime
-) -> None:
-    """The record by which the folder is known as a result of this program, and may be replaced."""
-    provenance = {
-        "tool": TOOL,
-        "tool_version": __version__,
-        "format_version": FORMAT_VERSION,
-        "command": "evaluate",
-        "settings": policy.settings(),
-        "inputs": inputs,
-        "software": software_versions(),
-        "outputs": {path.name: file_sha256(path) for path in sorted(result.staging.iterdir())},
-        "run": {
-            "started_utc": started.isoformat(timespec="seconds"),
-            "inputs": paths,
-            "python": sys.executable,
-        },
-    }
-    close_run(provenance, result.path)
-    write_provenance(result.file(PROVENANCE_FILE), provenance)
