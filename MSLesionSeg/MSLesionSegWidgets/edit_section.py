@@ -8,7 +8,7 @@ import slicer
 
 from MSLesionSegScene.lesion_segments import READER_SEGMENT
 
-from .session import Session
+from .panel_context import PanelContext
 
 TAG = "MSLesionSeg"
 UNDO_STATES = 10
@@ -21,14 +21,14 @@ class EditSection:
 
     Args:
         ui: the widgets of ``MSLesionSeg.ui``.
-        session: of the panel.
+        context: of the panel.
         on_open: called with True when the section is opened and with False when it is folded.
     """
 
-    def __init__(self, ui: Any, session: Session, on_open: Callable[[bool], None]) -> None:
+    def __init__(self, ui: Any, context: PanelContext, on_open: Callable[[bool], None]) -> None:
         self._ui = ui
         self._editor = ui.segmentEditor
-        self._session = session
+        self._context = context
         self._on_open = on_open
         self._entered = False
         self._observed: tuple[Any, list[int]] | None = None
@@ -41,7 +41,7 @@ class EditSection:
         self._editor.setSourceVolumeNodeSelectorVisible(False)
         self._editor.setSwitchToSegmentationsButtonVisible(False)
         ui.editSection.connect("contentsCollapsed(bool)", self._folded)
-        session.listen(self.refresh)
+        context.listen(self.refresh)
 
     @property
     def open(self) -> bool:
@@ -50,7 +50,7 @@ class EditSection:
 
     def refresh(self) -> None:
         """Let the editor work on the segmentation of the state, and watch it."""
-        segmentation = self._session.state.segmentation
+        segmentation = self._context.state.segmentation
         self._watch(segmentation)
         self._ui.editSection.setEnabled(segmentation is not None)
         if segmentation is None or not self._entered or self._editor.segmentationNode() is segmentation:
@@ -58,7 +58,7 @@ class EditSection:
         node = self._parameters()
         self._editor.setMRMLSegmentEditorNode(node)
         self._editor.setSegmentationNode(segmentation)
-        self._editor.setSourceVolumeNode(self._session.state.flair)
+        self._editor.setSourceVolumeNode(self._context.state.flair)
         self._editor.setCurrentSegmentID(READER_SEGMENT)
 
     def enter(self) -> None:
@@ -86,7 +86,7 @@ class EditSection:
 
     def _parameters(self) -> Any:
         """The editor's own settings in the scene; painting never takes voxels from other segments."""
-        scene = self._session.scene
+        scene = self._context.scene
         node = scene.GetSingletonNode(TAG, "vtkMRMLSegmentEditorNode")
         if node is None:
             node = scene.CreateNodeByClass("vtkMRMLSegmentEditorNode")
@@ -114,11 +114,11 @@ class EditSection:
 
     def _take_edits(self) -> None:
         """The reader has painted: lesions, volumes and ids anew."""
-        if self._session.busy or self._session.scene.IsClosing() or not self._session.review.has_result:
+        if self._context.busy or self._context.scene.IsClosing() or not self._context.review.has_result:
             return
-        if self._session.review.refresh():
-            self._session.clock.note()
-            self._session.tell()
+        if self._context.review.refresh():
+            self._context.clock.note()
+            self._context.tell()
 
     def _put_down(self) -> None:
         self._editor.setActiveEffect(None)

@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from MSLesionSegScene import data_set, export
 
 from .message_line import MessageLine
-from .session import Session
+from .panel_context import PanelContext
 
 FOLDER_KEY = "MSLesionSeg/ExportFolder"
 DATA_SET_KEY = "MSLesionSeg/DataSetFolder"
@@ -23,23 +23,23 @@ class ExportSection:
 
     Args:
         ui: the widgets of ``MSLesionSeg.ui``.
-        session: of the panel.
+        context: of the panel.
     """
 
-    def __init__(self, ui: Any, session: Session) -> None:
+    def __init__(self, ui: Any, context: PanelContext) -> None:
         self._ui = ui
-        self._session = session
+        self._context = context
         self._message = MessageLine(ui.exportMessage)
         ui.annotatorEdit.setText(_setting(ANNOTATOR_KEY))
         ui.exportSegmentationButton.connect("clicked()", self.save_segmentation)
         ui.exportMaskButton.connect("clicked()", self.save_mask)
         ui.exportTableButton.connect("clicked()", self.save_table)
         ui.dataSetButton.connect("clicked()", self.add_to_data_set)
-        session.listen(self.refresh)
+        context.listen(self.refresh)
 
     def refresh(self) -> None:
         """Let the buttons be pressed where there is something to save."""
-        ready = self._session.review.has_result and not self._session.busy
+        ready = self._context.review.has_result and not self._context.busy
         for name in ("exportSegmentationButton", "exportMaskButton", "exportTableButton", "dataSetButton"):
             getattr(self._ui, name).setEnabled(ready)
 
@@ -69,12 +69,12 @@ class ExportSection:
                 return
         annotator = str(self._ui.annotatorEdit.text).strip()
         with self._message.trying(), slicer.util.WaitCursor():
-            self._session.review.refresh()
+            self._context.review.refresh()
             case = data_set.add_to_data_set(
-                self._session.state,
+                self._context.state,
                 Path(root),
                 annotator=annotator,
-                seconds_spent=self._session.clock.seconds,
+                seconds_spent=self._context.clock.seconds,
                 key_file=Path(key_file) if key_file else None,
                 replace=self._ui.replaceCheck.checked,
             )
@@ -88,8 +88,8 @@ class ExportSection:
         if not path:
             return
         with self._message.trying(), slicer.util.WaitCursor():
-            self._session.review.refresh()
-            write(self._session.state, Path(path))
+            self._context.review.refresh()
+            write(self._context.state, Path(path))
             qt.QSettings().setValue(FOLDER_KEY, str(Path(path).parent))
             self._message.say(_("Saved as {path}.").format(path=path))
 

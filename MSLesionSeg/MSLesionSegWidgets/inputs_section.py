@@ -11,7 +11,7 @@ from slicer.i18n import tr as _
 from MSLesionSegScene import layouts, study_loading
 
 from .message_line import MessageLine
-from .session import Session
+from .panel_context import PanelContext
 
 FILTER = "NIfTI, NRRD, MetaImage, DICOM (*)"
 FOLDER_KEY = "MSLesionSeg/StudyFolder"
@@ -22,12 +22,12 @@ class InputsSection:
 
     Args:
         ui: the widgets of ``MSLesionSeg.ui``.
-        session: of the panel.
+        context: of the panel.
     """
 
-    def __init__(self, ui: Any, session: Session) -> None:
+    def __init__(self, ui: Any, context: PanelContext) -> None:
         self._ui = ui
-        self._session = session
+        self._context = context
         self._message = MessageLine(ui.inputsMessage)
         self._showing = False
         self.selectors = {"FLAIR": ui.flairSelector, "T1w": ui.t1Selector, "T2w": ui.t2Selector}
@@ -39,24 +39,24 @@ class InputsSection:
         for selector in self.selectors.values():
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._chosen)
         self._tell_guesses({})
-        session.listen(self.refresh)
+        context.listen(self.refresh)
 
     def enter(self) -> None:
         """Find the inputs among what was loaded elsewhere, as in the DICOM module, where none is chosen yet."""
-        loaded = self._session.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
-        if loaded and self._session.state.flair is None and not self._session.busy:
+        loaded = self._context.scene.GetNumberOfNodesByClass("vtkMRMLScalarVolumeNode")
+        if loaded and self._context.state.flair is None and not self._context.busy:
             self.find_inputs()
 
     def refresh(self) -> None:
         """Show which volumes the state names."""
         self._showing = True
         for contrast, selector in self.selectors.items():
-            selector.setCurrentNode(self._session.state.image(contrast))
-            selector.setEnabled(not self._session.busy)
+            selector.setCurrentNode(self._context.state.image(contrast))
+            selector.setEnabled(not self._context.busy)
         self._showing = False
-        self._ui.loadButton.setEnabled(not self._session.busy)
-        self._ui.guessButton.setEnabled(not self._session.busy)
-        self._ui.sideBySideButton.setEnabled(self._session.state.flair is not None)
+        self._ui.loadButton.setEnabled(not self._context.busy)
+        self._ui.guessButton.setEnabled(not self._context.busy)
+        self._ui.sideBySideButton.setEnabled(self._context.state.flair is not None)
 
     def load_files(self) -> None:
         """Ask for files and load them."""
@@ -75,12 +75,12 @@ class InputsSection:
     def find_inputs(self) -> None:
         """Guess which of the loaded volumes are the FLAIR, the T1w and the T2w."""
         with self._message.trying(), slicer.util.WaitCursor():
-            self._assign(study_loading.assign(self._session.scene))
+            self._assign(study_loading.assign(self._context.scene))
 
     def show_side_by_side(self) -> None:
         """Show the images side by side in linked views."""
         with self._message.trying():
-            layouts.show_side_by_side(self._session.scene, self._session.state)
+            layouts.show_side_by_side(self._context.scene, self._context.state)
 
     def _load(self, paths: Sequence[Path]) -> None:
         if not paths:
@@ -88,26 +88,26 @@ class InputsSection:
         with self._message.trying(), slicer.util.WaitCursor():
             first = paths[0]
             qt.QSettings().setValue(FOLDER_KEY, str(first if first.is_dir() else first.parent))
-            nodes = study_loading.load_files(self._session.scene, paths)
-            self._assign(study_loading.assign(self._session.scene, nodes))
-            layouts.show_side_by_side(self._session.scene, self._session.state)
+            nodes = study_loading.load_files(self._context.scene, paths)
+            self._assign(study_loading.assign(self._context.scene, nodes))
+            layouts.show_side_by_side(self._context.scene, self._context.state)
 
     def _assign(self, found: dict[str, tuple[Any, Any]]) -> None:
         for contrast, (node, _guess) in found.items():
-            self._session.state.set_image(contrast, node)
+            self._context.state.set_image(contrast, node)
         self._tell_guesses({contrast: guess for contrast, (_node, guess) in found.items()})
-        self._session.tell()
+        self._context.tell()
 
     def _chosen(self, _node: Any = None) -> None:
         """The reader chose a volume, which is no guess any more."""
-        if self._showing or self._session.scene.IsClosing() or self._session.scene.IsImporting():
+        if self._showing or self._context.scene.IsClosing() or self._context.scene.IsImporting():
             return
-        state = self._session.state
+        state = self._context.state
         for contrast, selector in self.selectors.items():
             if state.image(contrast) is not selector.currentNode():
                 state.set_image(contrast, selector.currentNode())
                 self._tell(contrast, "")
-        self._session.tell()
+        self._context.tell()
 
     def _tell_guesses(self, guesses: dict[str, Any]) -> None:
         for contrast in self._guesses:

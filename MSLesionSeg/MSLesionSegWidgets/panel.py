@@ -7,9 +7,9 @@ import slicer
 from .edit_section import EditSection
 from .export_section import ExportSection
 from .inputs_section import InputsSection
+from .panel_context import PanelContext
 from .review_section import ReviewSection
 from .segment_section import SegmentSection
-from .session import Session
 
 
 class Panel:
@@ -20,18 +20,18 @@ class Panel:
         scene: the ``vtkMRMLScene``.
 
     Attributes:
-        session: what the sections share.
+        context: what the sections share.
     """
 
     def __init__(self, ui: Any, scene: Any) -> None:
         self._ui = ui
         self._scene = scene
-        self.session = Session(scene)
-        self.inputs = InputsSection(ui, self.session)
-        self.segment = SegmentSection(ui, self.session)
-        self.review = ReviewSection(ui, self.session)
-        self.edit = EditSection(ui, self.session, self._editing)
-        self.export = ExportSection(ui, self.session)
+        self.context = PanelContext(scene)
+        self.inputs = InputsSection(ui, self.context)
+        self.segment = SegmentSection(ui, self.context)
+        self.review = ReviewSection(ui, self.context)
+        self.edit = EditSection(ui, self.context, self._editing)
+        self.export = ExportSection(ui, self.context)
         self._another_scene = False
         events = {
             slicer.vtkMRMLScene.StartCloseEvent: self._scene_closes,
@@ -49,7 +49,7 @@ class Panel:
         self.edit.enter()
         self.review.bar.install_keys(slicer.util.mainWindow() or self._ui.reviewSection)
         self.review.bar.enable_keys(not self.edit.open)
-        self.session.tell()
+        self.context.tell()
 
     def exit(self) -> None:
         """Another module is shown."""
@@ -81,8 +81,8 @@ class Panel:
     def _batch_ends(self, *_: Any) -> None:
         if self._another_scene and not self._scene.IsBatchProcessing():
             self._another_scene = False
-            self.session.forget()
+            self.context.forget()
 
     def _node_removed(self, *_: Any) -> None:
         if not (self._scene.IsClosing() or self._scene.IsImporting() or self._scene.IsBatchProcessing()):
-            self.session.tell()
+            self.context.tell()

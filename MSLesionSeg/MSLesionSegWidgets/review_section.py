@@ -12,8 +12,8 @@ from MSLesionSegScene.state import ACCEPTED, REJECTED, UNDECIDED
 
 from .lesion_table import LesionTable
 from .message_line import MessageLine
+from .panel_context import PanelContext
 from .review_bar import ReviewBar
-from .session import Session
 
 #: While a slider moves, its last place is taken this often, milliseconds.
 SLIDER_MS = 20
@@ -24,12 +24,12 @@ class ReviewSection:
 
     Args:
         ui: the widgets of ``MSLesionSeg.ui``.
-        session: of the panel.
+        context: of the panel.
     """
 
-    def __init__(self, ui: Any, session: Session) -> None:
+    def __init__(self, ui: Any, context: PanelContext) -> None:
         self._ui = ui
-        self._session = session
+        self._context = context
         self._message = MessageLine(ui.reviewMessage)
         self._showing = False
         self.table = LesionTable(ui.lesionTable, self._go_to)
@@ -51,11 +51,11 @@ class ReviewSection:
         ui.minimumSlider.connect("valueChanged(double)", self._slider_moved)
         ui.modelCheck.connect("toggled(bool)", self._show_model)
         ui.show3DButton.connect("toggled(bool)", self._show_3d)
-        session.listen(self.refresh)
+        context.listen(self.refresh)
 
     def refresh(self) -> None:
         """Show what is in the scene."""
-        state, review = self._session.state, self._session.review
+        state, review = self._context.state, self._context.review
         rows = review.rows()
         self._showing = True
         if not self._slider_timer.isActive():
@@ -78,16 +78,16 @@ class ReviewSection:
         self._slider_timer.stop()
 
     def _show_bar(self) -> None:
-        review = self._session.review
+        review = self._context.review
         chosen = self.table.current_key is not None
         self.bar.show(review.reviewed, chosen=chosen, can_undo=review.can_undo, can_redo=review.can_redo)
 
     def _go_to(self, key: str) -> None:
         """Centre all slice views on a lesion and outline it."""
-        self._session.clock.note()
+        self._context.clock.note()
         with self._message.trying():
-            self._session.review.centre_views(key)
-            layouts.outline(self._session.scene, self._session.state, key)
+            self._context.review.centre_views(key)
+            layouts.outline(self._context.scene, self._context.state, key)
         self._show_bar()
 
     def _step(self, step: int) -> None:
@@ -99,20 +99,20 @@ class ReviewSection:
         key = self.table.current_key
         if key is None:
             return
-        self._session.clock.note()
+        self._context.clock.note()
         beside = self.table.key_beside(1)
         with self._message.trying():
-            self._session.review.decide(key, decision)
-        self._session.tell()
+            self._context.review.decide(key, decision)
+        self._context.tell()
         if decision != UNDECIDED and self._ui.advanceCheck.checked and beside in self.table.keys:
             self.table.choose(beside)
 
     def _take_back(self, way: str) -> None:
-        self._session.clock.note()
+        self._context.clock.note()
         key = None
         with self._message.trying():
-            key = getattr(self._session.review, way)()
-        self._session.tell()
+            key = getattr(self._context.review, way)()
+        self._context.tell()
         if key is not None and key in self.table.keys:
             self.table.choose(key)
 
@@ -121,21 +121,21 @@ class ReviewSection:
             self._slider_timer.start()
 
     def _take_sliders(self) -> None:
-        self._session.clock.note()
-        state, review = self._session.state, self._session.review
+        self._context.clock.note()
+        state, review = self._context.state, self._context.review
         with self._message.trying():
             if self._ui.thresholdSlider.value != state.threshold:
                 review.set_threshold(self._ui.thresholdSlider.value)
             if self._ui.minimumSlider.value != state.minimum_mm3:
                 review.set_minimum_mm3(self._ui.minimumSlider.value)
-        self._session.tell()
+        self._context.tell()
 
     def _shows_model(self) -> bool:
         display = self._display()
         return display is not None and display.GetSegmentVisibility(MODEL_SEGMENT)
 
     def _shows_3d(self) -> bool:
-        segmentation = self._session.state.segmentation
+        segmentation = self._context.state.segmentation
         surface = slicer.vtkSegmentationConverter.GetSegmentationClosedSurfaceRepresentationName()
         return segmentation is not None and segmentation.GetSegmentation().ContainsRepresentation(surface)
 
@@ -147,10 +147,10 @@ class ReviewSection:
 
     def _show_3d(self, shown: bool) -> None:
         """Surfaces of the lesions, in a layout that has a view for them."""
-        if self._showing or self._session.state.segmentation is None:
+        if self._showing or self._context.state.segmentation is None:
             return
         with self._message.trying(), slicer.util.WaitCursor():
-            layouts.show_closed_surface(self._session.scene, self._session.state, shown)
+            layouts.show_closed_surface(self._context.scene, self._context.state, shown)
             manager = slicer.app.layoutManager()
             if shown and manager is not None:
                 if manager.threeDViewCount == 0:
@@ -159,5 +159,5 @@ class ReviewSection:
 
     def _display(self) -> Any:
         """The display node of the lesions; None where there are none."""
-        segmentation = self._session.state.segmentation
+        segmentation = self._context.state.segmentation
         return segmentation.GetDisplayNode() if segmentation is not None else None

@@ -11,7 +11,7 @@ from MSLesionSegLib.errors import MSLesionSegError, OutputError, ResourceError, 
 from MSLesionSegScene.result_nodes import load_result
 from MSLesionSegScene.volumes import write_study
 
-from .session import Session
+from .panel_context import PanelContext
 from .worker import Worker
 from .worker_command import segment_words
 from .worker_end import CANCELLED, DONE, End
@@ -19,20 +19,20 @@ from .worker_settings import command_from_settings
 
 
 class SegmentRun:
-    """Runs the engine on the study that the session's state names.
+    """Runs the engine on the study that is chosen in the panel.
 
     Args:
-        session: of the panel.
+        context: of the panel.
         on_end: called once a run with its end, after the result was loaded; not after ``abandon`` and ``close``.
 
     Attributes:
         worker: the process; its ``on_step``, ``on_warning`` and ``on_log`` may be set.
     """
 
-    def __init__(self, session: Session, on_end: Callable[[End], None]) -> None:
+    def __init__(self, context: PanelContext, on_end: Callable[[End], None]) -> None:
         self.worker = Worker()
         self.worker.on_end = self._ended
-        self._session = session
+        self._context = context
         self._on_end = on_end
         self._folder: Path | None = None
         self._abandoned = False
@@ -56,7 +56,7 @@ class SegmentRun:
         """
         if self.running:
             raise ResourceError("A computation is still running.", "Wait until it ends, or press Cancel.")
-        state = self._session.state
+        state = self._context.state
         if state.flair is None:
             raise StudyError("No FLAIR is chosen.", "Load a study, or choose the FLAIR among the volumes.")
         self._abandoned = False
@@ -98,7 +98,7 @@ class SegmentRun:
             end = End(CANCELLED, "")
         elif end.kind == DONE:
             try:
-                load_result(self._session.scene, self._session.state, folder / "result")
+                load_result(self._context.scene, self._context.state, folder / "result")
             except MSLesionSegError as error:
                 end = End(error.kind, error.message, error.hint)
         self._remove_folder()

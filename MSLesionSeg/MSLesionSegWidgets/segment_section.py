@@ -13,8 +13,8 @@ from MSLesionSegLib.model_store import ModelEntry, list_models
 
 from .install_dialog import InstallDialog, ensure_installed
 from .message_line import MessageLine
+from .panel_context import PanelContext
 from .segment_run import SegmentRun
-from .session import Session
 from .time_left import time_words
 from .worker_end import CANCELLED, DONE, INSTALL_HINT, End
 from .worker_lines import Step
@@ -43,17 +43,17 @@ class SegmentSection:
 
     Args:
         ui: the widgets of ``MSLesionSeg.ui``.
-        session: of the panel.
+        context: of the panel.
     """
 
-    def __init__(self, ui: Any, session: Session) -> None:
+    def __init__(self, ui: Any, context: PanelContext) -> None:
         self._ui = ui
-        self._session = session
+        self._context = context
         self._message = MessageLine(ui.segmentMessage)
         self._showing = False
         self._last: Step | None = None
         self._warnings: list[str] = []
-        self.run = SegmentRun(session, self._ended)
+        self.run = SegmentRun(context, self._ended)
         self.run.worker.on_step = self._step
         self.run.worker.on_warning = self._warn
         self.run.worker.on_log = ui.logText.appendPlainText
@@ -71,7 +71,7 @@ class SegmentSection:
         ui.logText.setVisible(False)
         ui.interpreterEdit.setText(interpreter_setting())
         self._show_running(False)
-        session.listen(self.refresh)
+        context.listen(self.refresh)
 
     def enter(self) -> None:
         """List the models anew, since some may have been added."""
@@ -80,7 +80,7 @@ class SegmentSection:
 
     def refresh(self) -> None:
         """Show what the state says."""
-        state = self._session.state
+        state = self._context.state
         self._showing = True
         _choose(self._ui.modelCombo, state.model)
         _choose(self._ui.deviceCombo, state.device or "auto")
@@ -117,8 +117,8 @@ class SegmentSection:
 
     def _may_replace(self) -> bool:
         """Ask before the review of another FLAIR is given up; there is one review a scene."""
-        state = self._session.state
-        if not state.lesions or self._session.review.has_result:
+        state = self._context.state
+        if not state.lesions or self._context.review.has_result:
             return True
         return slicer.util.confirmOkCancelDisplay(
             _("The decisions on the other study of this scene will be given up; save the scene first to keep them."),
@@ -165,22 +165,22 @@ class SegmentSection:
             self._message.fail(end.message, end.hint)
 
     def _found(self) -> str:
-        rows = self._session.review.rows()
+        rows = self._context.review.rows()
         return _("{count} lesions, {volume:.2f} mL, on {contrasts}.").format(
             count=len(rows),
             volume=sum(row.volume_ml for row in rows),
-            contrasts=self._session.state.contrasts_used,
+            contrasts=self._context.state.contrasts_used,
         )
 
     def _show_running(self, running: bool) -> None:
-        self._session.busy = running
+        self._context.busy = running
         self._ui.applyButton.setText(_("Cancel") if running else _("Find lesions"))
         self._ui.progressBar.setValue(0)
         self._ui.progressBar.setVisible(running)
         self._ui.stageLabel.setText(_("Starting...") if running else "")
         self._ui.stageLabel.setVisible(running)
         self._clock.start() if running else self._clock.stop()
-        self._session.tell()
+        self._context.tell()
 
     def _list_models(self) -> None:
         self._showing = True
@@ -193,11 +193,11 @@ class SegmentSection:
 
     def _model_chosen(self, _index: int) -> None:
         if not self._showing:
-            self._session.state.model = str(self._ui.modelCombo.currentData or "")
+            self._context.state.model = str(self._ui.modelCombo.currentData or "")
 
     def _device_chosen(self, _index: int) -> None:
         if not self._showing:
-            self._session.state.device = str(self._ui.deviceCombo.currentData)
+            self._context.state.device = str(self._ui.deviceCombo.currentData)
             self.refresh()
 
     def _interpreter_chosen(self) -> None:

@@ -94,22 +94,6 @@ class IOManager:
         types = storage.GetSupportedWriteFileTypes()
         return [types.GetValue(index) for index in range(types.GetNumberOfValues())]
 
-    def exportNodes(
-        self, node_ids: list[str], file_names: list[str], properties: dict, harden: bool = False, messages: Any = None
-    ) -> bool:
-        """Write nodes without changing where they are stored."""
-        for node_id, file_name in zip(node_ids, file_names, strict=True):
-            node = self._logics.scene.GetNodeByID(node_id)
-            if harden and node.GetParentTransformNode() is not None:
-                raise NotImplementedError("the host does not harden on export")
-            storage = node.CreateDefaultStorageNode()
-            storage.UnRegister(None)
-            storage.SetFileName(str(file_name))
-            storage.SetUseCompression(bool(properties.get("useCompression", True)))
-            if not storage.WriteData(node):
-                return False
-        return True
-
     def _load_VolumeFile(self, file_name: str, properties: dict) -> Any:
         options = (1 if properties.get("labelmap") else 0) | (SINGLE_FILE if properties.get("singleFile") else 0)
         options |= AUTO_WINDOW_LEVEL if properties.get("autoWindowLevel", True) else 0

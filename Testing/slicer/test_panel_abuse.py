@@ -38,8 +38,8 @@ def reader(opened, temporary):
     node = slicer.util.addVolumeFromArray(np.clip(values, 0, None).astype(np.int16))
     node.SetName("FLAIR of Käthe O'Neill")
     node.SetSpacing(4.0, 4.0, 4.0)
-    opened.panel.session.state.flair = node
-    opened.panel.session.tell()
+    opened.panel.context.state.flair = node
+    opened.panel.context.tell()
     return opened
 
 
@@ -128,7 +128,7 @@ def test_pressing_the_button_again_and_again_ends_in_order(reader, temporary):
 def test_a_flair_that_is_removed_during_the_run_is_a_sentence(reader, scene, temporary):
     reader.press("applyButton")
     at_stage(reader, "read")
-    scene.RemoveNode(reader.panel.session.state.flair)
+    scene.RemoveNode(reader.panel.context.state.flair)
     said = wait_for_end(reader)
     assert said and "defect" not in said
     assert list(temporary.iterdir()) == []

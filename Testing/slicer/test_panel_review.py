@@ -12,21 +12,21 @@ from Testing.slicer.scene_results import BLOCKS, SHAPE, block, mask_of, reviewed
 def person(opened, scene, tmp_path):
     """A person before a small result of three lesions."""
     reviewed_result(scene, tmp_path)
-    opened.panel.session.tell()
+    opened.panel.context.tell()
     return opened
 
 
 def reader_mask(person):
     from MSLesionSegScene.segments import read_segment
 
-    state = person.panel.session.state
+    state = person.panel.context.state
     return read_segment(state.segmentation, "reader", state.flair)
 
 
 def paint(person, mask):
     from MSLesionSegScene.segments import write_segment
 
-    state = person.panel.session.state
+    state = person.panel.context.state
     write_segment(state.segmentation, "reader", state.flair, mask)
     person.pause(0.3)
 
@@ -54,7 +54,7 @@ def test_a_click_on_a_row_centres_every_slice_view_on_the_lesion(person, scene):
     import slicer
 
     person.click_row(1)
-    (row,) = [row for row in person.panel.session.review.rows() if row.id == 2]
+    (row,) = [row for row in person.panel.context.review.rows() if row.id == 2]
     for name in ("Red", "Green", "Yellow"):
         node = slicer.app.layoutManager().sliceWidget(name).mrmlSliceNode()
         centre = [node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)]
@@ -96,8 +96,8 @@ def test_sliders_act_at_once_and_leave_what_was_decided(person):
     person.ui.minimumSlider.value = 60
     person.wait(lambda: len(person.table()) == 3, 5)
     assert sorted(person.states()) == ["accepted", "undecided", "undecided"]
-    assert person.panel.session.state.threshold == 0.35
-    assert person.panel.session.state.minimum_mm3 == 60
+    assert person.panel.context.state.threshold == 0.35
+    assert person.panel.context.state.minimum_mm3 == 60
 
 
 def test_what_is_painted_is_in_the_table_and_decisions_stay(person):
@@ -128,7 +128,7 @@ def test_the_editor_takes_no_voxels_from_other_segments(person, scene):
 
     node = person.ui.segmentEditor.mrmlSegmentEditorNode()
     assert node.GetOverwriteMode() == slicer.vtkMRMLSegmentEditorNode.OverwriteNone
-    assert person.ui.segmentEditor.segmentationNode() is person.panel.session.state.segmentation
+    assert person.ui.segmentEditor.segmentationNode() is person.panel.context.state.segmentation
 
 
 def test_a_saved_scene_brings_back_table_decisions_and_sliders(person, scene, tmp_path):
@@ -197,7 +197,7 @@ def test_a_dialog_that_is_closed_changes_nothing(person):
 
 
 def test_showing_the_models_mask_shows_both(person):
-    display = person.panel.session.state.segmentation.GetDisplayNode()
+    display = person.panel.context.state.segmentation.GetDisplayNode()
     person.press("modelCheck")
     assert (display.GetSegmentVisibility("model"), display.GetSegmentVisibility("reader")) == (True, True)
     person.press("modelCheck")
@@ -207,7 +207,7 @@ def test_showing_the_models_mask_shows_both(person):
 def test_show_3d_makes_surfaces_in_a_layout_that_has_a_view_for_them(person, scene):
     import slicer
 
-    segmentation = person.panel.session.state.segmentation.GetSegmentation()
+    segmentation = person.panel.context.state.segmentation.GetSegmentation()
     person.press("sideBySideButton")
     assert slicer.app.layoutManager().threeDViewCount == 0
     person.press("show3DButton")
@@ -221,7 +221,7 @@ def test_show_3d_makes_surfaces_in_a_layout_that_has_a_view_for_them(person, sce
 
 
 def test_a_flair_that_is_removed_leaves_nothing_to_review(person, scene):
-    scene.RemoveNode(person.panel.session.state.flair)
+    scene.RemoveNode(person.panel.context.state.flair)
     assert person.table() == []
     assert not person.ui.applyButton.enabled
 
@@ -282,4 +282,4 @@ def test_a_python_that_is_not_there_is_told_in_a_sentence(person):
     person.ui.interpreterEdit.setText(os.path.join("no", "such", "python"))
     person.panel.segment._interpreter_chosen()
     assert "There is no Python at" in person.ui.segmentMessage.text
-    assert person.panel.session.state.flair.GetImageData().GetDimensions()[::-1] == SHAPE
+    assert person.panel.context.state.flair.GetImageData().GetDimensions()[::-1] == SHAPE

@@ -30,7 +30,7 @@ def left_files() -> list[Path]:
 def reader_mask(person):
     from MSLesionSegScene.segments import read_segment
 
-    state = person.panel.session.state
+    state = person.panel.context.state
     return read_segment(state.segmentation, "reader", state.flair)
 
 
@@ -98,7 +98,7 @@ def from_folder_to_data_set(person, scene, study, tmp_path):
     edited[tuple(slice(centre - 2, centre + 3) for centre in place)] = True
     from MSLesionSegScene.segments import write_segment
 
-    state = person.panel.session.state
+    state = person.panel.context.state
     write_segment(state.segmentation, "reader", state.flair, edited)
     person.wait(lambda: any("edited" in text for text in person.states()), 10)
 
@@ -172,7 +172,7 @@ def test_closing_the_module_in_the_middle_of_a_run_ends_it(qt_host, phantom_stud
 
 def test_a_second_run_is_refused_in_a_sentence(opened, scene, tmp_path):
     reviewed_result(scene, tmp_path)
-    opened.panel.session.tell()
+    opened.panel.context.tell()
     opened.press("applyButton")
     assert opened.panel.segment.run.running
     opened.panel.segment.apply()
@@ -183,7 +183,7 @@ def test_a_second_run_is_refused_in_a_sentence(opened, scene, tmp_path):
 
 def test_a_study_that_cannot_be_used_is_told_with_its_hint_and_its_log(opened, scene, tmp_path):
     reviewed_result(scene, tmp_path)  # random voxels are no head
-    opened.panel.session.tell()
+    opened.panel.context.tell()
     before = opened.table()
     run(opened)
     assert opened.ui.segmentMessage.text.startswith("<b>")

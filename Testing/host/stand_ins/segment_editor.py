@@ -114,10 +114,8 @@ class qMRMLSegmentEditorWidget(qMRMLWidget):
         """Take up a tool; "" or None puts it down."""
         self._effect = name or ""
 
-    def setActiveEffect(self, effect: Any) -> None:
-        """Put the tool down (None); the tools themselves are not there."""
-        if effect is not None:
-            raise NotImplementedError("the host has no effects")
+    def setActiveEffect(self, effect: None) -> None:
+        """Put the tool down; the tools themselves are not there."""
         self._effect = ""
 
     def activeEffect(self) -> Any:

@@ -9,7 +9,7 @@ from MSLesionSegScene.state import ModuleState
 from .review_clock import ReviewClock
 
 
-class Session:
+class PanelContext:
     """One panel on one scene.
 
     Args:
