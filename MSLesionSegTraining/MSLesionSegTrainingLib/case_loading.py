@@ -50,7 +50,7 @@ def load_case(cache: PreparedCache, case: Case, progress: Progress | None = None
         StudyError: an image or the mask cannot be used.
         OutputError: the cache cannot be written.
     """
-    folder = cache.entry(_case_facts(case), lambda place: _prepare_case(case, place, progress or SilentProgress()))
+    folder = cache.entry(prepared_facts(case), lambda place: _prepare_case(case, place, progress or SilentProgress()))
     facts = _read_json(folder / "case.json")
     canvas = real_canvas(
         case.name,
@@ -61,6 +61,18 @@ def load_case(cache: PreparedCache, case: Case, progress: Progress | None = None
         load_index(folder / "index.npy"),
     )
     return canvas, facts["flair_sha256"]
+
+
+def prepared_facts(case: Case) -> dict[str, Any]:
+    """What the prepared case depends on, by which the cache knows it; ``case`` has a mask."""
+    return {
+        "kind": "case",
+        "format": FORMAT,
+        "normalisation": NORMALISATION,
+        "spacing_mm": SPACING_MM,
+        "brain_model": default_model("brain").name,
+        "files": _sums({**case.images, "mask": case.mask}),
+    }
 
 
 def load_tissue(cache: PreparedCache, folder: Path) -> Canvas:
@@ -125,17 +137,6 @@ def as_white_matter(tissue: np.ndarray, lesion: np.ndarray) -> np.ndarray:
     filled[1][rim] = 0
     filled[:, lesion] = np.array([0, 0, 255], np.uint8)[:, None]
     return filled
-
-
-def _case_facts(case: Case) -> dict[str, Any]:
-    return {
-        "kind": "case",
-        "format": FORMAT,
-        "normalisation": NORMALISATION,
-        "spacing_mm": SPACING_MM,
-        "brain_model": default_model("brain").name,
-        "files": _sums({**case.images, "mask": case.mask}),
-    }
 
 
 def _prepare_case(case: Case, place: Path, progress: Progress) -> None:

@@ -15,7 +15,7 @@ import torch
 from MSLesionSegLib.errors import OutputError, UsageError
 from MSLesionSegLib.folder_lock import FolderLock
 
-CHECKPOINT_FILE = "checkpoint.pt"
+from .run_following import CHECKPOINT_FILE
 
 
 def check_run_folder(run: Path, *, resume: bool) -> None:

@@ -11,9 +11,12 @@ from .cases_command import cases
 from .evaluate_command import evaluate
 from .example_command import example
 from .import_command import import_cases
+from .preflight_command import preflight
+from .promote_command import promote
 from .release_command import release
 from .study_command import study
 from .train_command import train
+from .validation_masks_command import validation_masks
 from .worklist_command import worklist
 
 
@@ -22,14 +25,17 @@ def build_app() -> typer.Typer:
     app = build_engine_app()
     app.command()(cases)
     app.command(name="import")(import_cases)
+    app.command()(preflight)
     app.command()(train)
     app.command()(study)
     app.command()(evaluate)
     app.command()(batch)
     app.command()(worklist)
     app.command()(compare)
+    app.command()(validation_masks)
     app.command()(example)
     _models(app).command()(release)
+    _models(app).command()(promote)
     app.command()(brain_train)
     return app
 

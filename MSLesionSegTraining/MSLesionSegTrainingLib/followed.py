@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from MSLesionSegLib import __version__
 from MSLesionSegLib.cli_runner import user_error
 from MSLesionSegLib.errors import MSLesionSegError
 from MSLesionSegLib.protocol import Progress
+
+from .run_process import process_of
 
 PROGRESS_FILE = "progress.jsonl"
 LEAST_SECONDS = 1.0
@@ -92,9 +96,13 @@ class FollowedProgress(Progress):
 
 @contextlib.contextmanager
 def followed(inner: Progress, run: Path) -> Iterator[FollowedProgress]:
-    """Progress of a run that is appended to its ``progress.jsonl``; an error that ends the block is its last line."""
+    """Progress of a run that is appended to its ``progress.jsonl``.
+
+    The first line names this process and the version of the program; an error that ends the block is the last one.
+    """
     run.mkdir(parents=True, exist_ok=True)
     progress = FollowedProgress(inner, run / PROGRESS_FILE)
+    progress.record({"process": process_of(os.getpid()).as_line(), "version": __version__})
     try:
         yield progress
     except BaseException as error:

@@ -30,17 +30,26 @@ def release(
 
     Its threshold is chosen, and its card filled, by the validation cases of the run or of the folds.
     """
-    from MSLesionSegLib.bundle_schema import NAME_PATTERN, VERSION_PATTERN
-
     from .release import release_bundle
 
     name = name or run.resolve().name
-    for what, text, pattern in (("name", name, NAME_PATTERN), ("version", version, VERSION_PATTERN)):
-        if not re.fullmatch(pattern, text):
-            raise UsageError(f"A model cannot have the {what} {text!r}.", f"Give --{what} letters, digits, . _ and -.")
+    check_name(name, version)
     context.obj.plan({"release": 1.0})
     context.obj.stage("release")
     bundle = release_bundle(
         run, out or run / "bundle", name=name, version=version, folds=fold or [], threshold=threshold
     )
     context.obj.result({"folder": str(bundle), "message": f"The bundle lies in {bundle}"})
+
+
+def check_name(name: str, version: str) -> None:
+    """Refuse a name and a version that no model can have.
+
+    Raises:
+        UsageError: one of them holds other characters than the bundle's schema allows.
+    """
+    from MSLesionSegLib.bundle_schema import NAME_PATTERN, VERSION_PATTERN
+
+    for what, text, pattern in (("name", name, NAME_PATTERN), ("version", version, VERSION_PATTERN)):
+        if not re.fullmatch(pattern, text):
+            raise UsageError(f"A model cannot have the {what} {text!r}.", f"Give --{what} letters, digits, . _ and -.")

@@ -57,30 +57,46 @@ class TrainingSet:
     licence: str
 
 
-def parts_of(root: Path, cases: list[Case], leave_out: str | None) -> dict[str, str]:
-    """Part of each patient in this run: that of ``split.tsv``, made or extended where patients have none.
+def planned_parts(root: Path, cases: list[Case], leave_out: str | None) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Part of each patient in a run, nothing written.
 
     Args:
         root: the data set's folder.
         cases: all its cases.
         leave_out: a patient of the training part who validates in this run instead.
 
+    Returns:
+        Patient -> part, and the patients who have none in ``split.tsv`` yet.
+
     Raises:
         UsageError: there is no such patient, or it is one of the test part.
-        OutputError, StudyError: ``split.tsv`` cannot be written or read.
+        StudyError: ``split.tsv`` cannot be read.
     """
-    parts = read_split(root)
+    known = read_split(root)
     patients = sorted({case.patient for case in cases})
-    if set(patients) - set(parts):
-        parts = extend_split(parts, patients)
-        write_split(root, parts)
+    new = tuple(sorted(set(patients) - set(known)))
+    parts = extend_split(known, patients) if new else known
     if leave_out is None:
-        return parts
+        return parts, new
     if leave_out not in patients:
         raise UsageError(f"There is no patient {leave_out} in {root}.", f"Patients are {', '.join(patients)}.")
     if parts[leave_out] == "test":
         raise UsageError(f"{leave_out} is a patient of the test part.", "Leave out one of training or validation.")
-    return {**parts, leave_out: "validation"}
+    return {**parts, leave_out: "validation"}, new
+
+
+def parts_of(root: Path, cases: list[Case], leave_out: str | None) -> dict[str, str]:
+    """Part of each patient in this run: that of ``split.tsv``, made or extended where patients have none.
+
+    For arguments and errors see `planned_parts`.
+
+    Raises:
+        OutputError: ``split.tsv`` cannot be written.
+    """
+    parts, new = planned_parts(root, cases, leave_out)
+    if new:
+        write_split(root, planned_parts(root, cases, None)[0])
+    return parts
 
 
 def load_training_set(root: Path, cache: PreparedCache, leave_out: str | None, progress: Progress) -> TrainingSet:

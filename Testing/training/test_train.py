@@ -239,7 +239,8 @@ def test_progress_is_followed_in_a_file_to_the_last_line(tmp_path, patches):
         progress.stage("read", "trying")
         train(settings(2, 2), patches, [], run, progress)
     lines = [json.loads(line) for line in (run / "progress.jsonl").read_text().splitlines()]
-    assert lines[0]["stage"] == "read" and lines[0]["message"] == "trying"
+    assert lines[0]["process"]["number"] == os.getpid()
+    assert lines[1]["stage"] == "read" and lines[1]["message"] == "trying"
     assert [line["epoch"]["epoch"] for line in lines if "epoch" in line] == [1]
     assert lines[-1]["error"]["kind"] == "cancelled"
     assert lines[-1]["error"]["message"] == "Cancelled at step 3; --resume goes on from there."
