@@ -40,6 +40,8 @@ class ProgressKind(StrEnum):
     none = "none"
 
 
+MASK_HELP = "a reader's corrected mask, on the FLAIR's grid"
+LESIONS_HELP = "instead of a mask, an image of the numbers of a reader's lesions, which they keep"
 SERIES_HELP = "number of the {} series, where its DICOM folder holds several"
 
 
@@ -151,7 +153,8 @@ def report(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder that `segment` wrote")],
     out: Annotated[Path | None, typer.Option(help="folder for the report [default: DIR_report, beside it]")] = None,
-    mask: Annotated[Path | None, typer.Option(help="a reader's corrected mask, on the FLAIR's grid")] = None,
+    mask: Annotated[Path | None, typer.Option(help=MASK_HELP)] = None,
+    lesions: Annotated[Path | None, typer.Option(help=LESIONS_HELP)] = None,
     title: Annotated[str, typer.Option(help="a line that says whose report this is")] = "",
     progress: Annotated[ProgressKind, typer.Option(help="how progress is told")] = ProgressKind.bar,
 ) -> None:
@@ -163,7 +166,7 @@ def report(
 
     out = folder.resolve().with_name(f"{folder.resolve().name}_report") if out is None else out
     context.obj.plan({"report": 1.0})
-    data = write_report(folder, out, mask=mask, title=title)
+    data = write_report(folder, out, mask=mask, lesions=lesions, title=title)
     summary = data["summary"]
     context.obj.result({"folder": str(out), **summary, "message": f"The report lies in {out / PAGE_FILE}"})
 
@@ -172,11 +175,16 @@ def dicom(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="folder that `segment` wrote, from DICOM")],
     out: Annotated[Path | None, typer.Option(help="folder for the two files [default: DIR_dicom, beside it]")] = None,
-    source: Annotated[Path | None, typer.Option(help="where the DICOM files of the FLAIR lie now")] = None,
-    mask: Annotated[Path | None, typer.Option(help="a reader's corrected mask, on the FLAIR's grid")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="folder of the FLAIR's DICOM files [default: where it was read]")
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help=MASK_HELP)] = None,
+    lesions: Annotated[Path | None, typer.Option(help=LESIONS_HELP)] = None,
     progress: Annotated[ProgressKind, typer.Option(help="how progress is told")] = ProgressKind.bar,
 ) -> None:
     """Write a result as DICOM: a Segmentation and a Structured Report (TID 1500) that refer to the FLAIR series.
+
+    A FLAIR that was converted is known in the series given with --source by its voxels.
 
     A lesion is a segment; the report holds its volume, diameter, probability and location.
     """
@@ -184,7 +192,7 @@ def dicom(
 
     out = folder.resolve().with_name(f"{folder.resolve().name}_dicom") if out is None else out
     context.obj.plan({"dicom": 1.0})
-    written = write_dicom(folder, out, source=source, mask=mask)
+    written = write_dicom(folder, out, source=source, mask=mask, lesions=lesions)
     context.obj.result({"folder": str(out), **written, "message": f"Segmentation and report lie in {out}"})
 
 

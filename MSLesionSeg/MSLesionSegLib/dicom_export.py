@@ -13,12 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from . import __version__
 from .command_record import refuse_other_commands, write_record
-from .dicom_series import DicomSeries, group_into_series, is_dicom, list_dicom_series
+from .dicom_series import DicomSeries, group_into_series, is_dicom, list_dicom_series, read_series
 from .errors import StudyError, UsageError
+from .grid import Grid, resample
 from .images import ImageSource, hash_source
 from .lesion_table import Lesion
 from .location import LOCATIONS, LesionLocation
@@ -36,18 +38,27 @@ PRIVATE_SCHEME = "99MSLESIONSEG"
 """Coding scheme of what has no code that we know to be right: locations, mean probability, number of lesions."""
 _MILLILITRE = ("mL", "UCUM", "milliliter")
 _SEG_SERIES, _SR_SERIES = 9001, 9002
+SAME_PLACE_MM = 1e-2
+"""What NIfTI's float32 header rounds off is less."""
+SAME_VALUE = 1e-3
+"""Intensities of a converted series may differ by what float32 rounds off of slope and intercept."""
 
 
 def write_dicom(
-    folder: Path | str, out: Path | str, *, source: Path | None = None, mask: Path | None = None
+    folder: Path | str,
+    out: Path | str,
+    *,
+    source: Path | None = None,
+    mask: Path | None = None,
+    lesions: Path | None = None,
 ) -> dict[str, Any]:
     """Write the DICOM Segmentation and the Structured Report of a result into a folder of their own, all or nothing.
 
     Args:
-        folder: a result of ``segment`` whose FLAIR was read from DICOM.
+        folder: a result of ``segment`` whose FLAIR was read from DICOM, or converted from ``source``.
         out: folder for the two files; an earlier export in it is replaced.
         source: where the DICOM files of the FLAIR lie now; None takes the place they were read from.
-        mask: a reader's corrected mask on the FLAIR's grid; None takes the result's own.
+        mask, lesions: a reader's, see :class:`~.report.ReadResult`; None of both takes the result's own.
 
     Returns:
         ``{"seg": path, "sr": path, "lesion_count", "lesion_volume_ml"}``.
@@ -59,12 +70,12 @@ def write_dicom(
         ModuleNotFoundError: highdicom is not installed.
     """
     started, folder = datetime.now(UTC), Path(folder)
-    read = ReadResult(folder, mask)
+    read = ReadResult(folder, mask, lesions)
     series = source_series(read, source)
     if not read.lesions:
         raise StudyError("There is no lesion, and a DICOM segmentation needs one segment at least.", "")
-    images = _slices(series, read.labels)
-    seg = segmentation(read, images)
+    images = _slices(series)
+    seg = segmentation(read, images, _on_slices(read, series))
     sr = structured_report(read, images, seg)
     with ResultFolder(out) as result:
         refuse_other_commands(result, "dicom")
@@ -74,7 +85,7 @@ def write_dicom(
             result,
             "dicom",
             started,
-            settings={"own_mask": mask is not None},
+            settings={"own_mask": read.mask_sha256 is not None},
             inputs={"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
             paths={"result": str(folder)},
         )
@@ -84,10 +95,10 @@ def write_dicom(
 
 
 def source_series(read: ReadResult, source: Path | None = None) -> DicomSeries:
-    """The DICOM series that was segmented, known by the hash of its bytes.
+    """The DICOM series that was segmented, known by the hash of its bytes, or by the voxels of a converted FLAIR.
 
     Raises:
-        UsageError: the FLAIR was not read from DICOM.
+        UsageError: the FLAIR was not read from DICOM, and no series was given.
         StudyError: the files are gone, or are not those that were segmented.
     """
     path = Path(read.provenance["run"]["inputs"]["FLAIR"]) if source is None else source
@@ -101,23 +112,26 @@ def source_series(read: ReadResult, source: Path | None = None) -> DicomSeries:
         raise UsageError(
             f"The FLAIR was read from {path}, which is not DICOM, so there is no series that a DICOM file could refer "
             "to.",
-            "Segment the DICOM series itself.",
+            "Segment the DICOM series itself, or give the folder it was converted from with --source.",
         )
     wanted = read.provenance["inputs"]["FLAIR"]["sha256"]
-    for series in stacks:
-        if series.image_count == read.flair.GetDepth():
-            found = ImageSource(path, "DICOM", series.files, series)
-            if hash_source(found) == wanted:
-                return series
+    fitting = [series for series in stacks if series.image_count in read.flair.GetSize()]
+    for series in fitting:
+        if hash_source(ImageSource(path, "DICOM", series.files, series)) == wanted:
+            return series
+    for series in fitting:
+        if _holds_the_same(series, read.flair):
+            return series
     raise StudyError(f"{path} does not hold the FLAIR that was segmented.", "Say where it lies with --source FOLDER.")
 
 
-def segmentation(read: ReadResult, images: Sequence[Dataset]) -> Segmentation:
+def segmentation(read: ReadResult, images: Sequence[Dataset], numbers: np.ndarray) -> Segmentation:
     """The lesions as a binary DICOM Segmentation, a segment each.
 
     Args:
         read: the result and its lesions.
-        images: the slices of the FLAIR, in the order of the labels' first axis.
+        images: the slices of the FLAIR.
+        numbers: (slice, y, x), lesion numbers on these slices, 0 background.
     """
     from highdicom import UID, AlgorithmIdentificationSequence
     from highdicom.seg import SegmentAlgorithmTypeValues, Segmentation, SegmentationTypeValues, SegmentDescription
@@ -144,7 +158,7 @@ def segmentation(read: ReadResult, images: Sequence[Dataset]) -> Segmentation:
     ]
     return Segmentation(
         source_images=images,
-        pixel_array=sitk.GetArrayFromImage(read.labels).astype("uint16"),
+        pixel_array=np.searchsorted([0, *(lesion.id for lesion in read.lesions)], numbers).astype(np.uint16),
         segmentation_type=SegmentationTypeValues.BINARY,
         segment_descriptions=segments,
         series_instance_uid=UID(),
@@ -271,15 +285,38 @@ def _group(
     )
 
 
-def _slices(series: DicomSeries, labels: sitk.Image) -> list[Dataset]:
-    """The slices with all their tags, in the order in which the labels hold them."""
+def _holds_the_same(series: DicomSeries, flair: sitk.Image) -> bool:
+    """Whether a series has the voxels of the FLAIR, in whatever order a conversion has left its axes."""
+    try:
+        image = read_series(series, series.files[0].parent)
+    except StudyError:
+        return False
+    converted = resample(flair, image, interpolator="nearest")
+    same_place = np.allclose(Grid.of(image).centre, Grid.of(flair).centre, rtol=0, atol=SAME_PLACE_MM)
+    same_size = sorted(image.GetSize()) == sorted(flair.GetSize())
+    voxels = [sitk.GetArrayViewFromImage(one) for one in (image, converted)]
+    return bool(same_place and same_size and np.allclose(*voxels, rtol=SAME_VALUE, atol=SAME_VALUE))
+
+
+def _on_slices(read: ReadResult, series: DicomSeries) -> np.ndarray:
+    """Lesion numbers (slice, y, x) on the slices of a series.
+
+    Raises:
+        StudyError: the slices are not the FLAIR's.
+    """
+    target = Grid.of(read_series(series, series.files[0].parent))
+    moved = resample(read.labels, target, interpolator="nearest")
+    numbers, own = sitk.GetArrayFromImage(moved), sitk.GetArrayViewFromImage(read.labels)
+    if not np.array_equal(np.bincount(numbers.ravel()), np.bincount(own.ravel())):
+        raise StudyError("The mask does not lie on the slices of the DICOM series.", "Segment the series again.")
+    return numbers
+
+
+def _slices(series: DicomSeries) -> list[Dataset]:
+    """The slices with all their tags."""
     import pydicom
 
-    images = [pydicom.dcmread(file) for file in series.files]
-    size = (labels.GetDepth(), labels.GetHeight(), labels.GetWidth())
-    if (len(images), images[0].Rows, images[0].Columns) != size:
-        raise StudyError("The mask does not lie on the slices of the DICOM series.", "Segment the series again.")
-    return images
+    return [pydicom.dcmread(file) for file in series.files]
 
 
 def _algorithm(read: ReadResult) -> tuple[str, str]:

@@ -49,20 +49,24 @@ class ReadResult:
         labels: numbered lesions on the FLAIR's grid, int32, 0 background.
         lesions: the lesion table.
         locations: of the same lesions; empty where the result has none.
-        mask_sha256: of a reader's own mask; None where the result's is reported.
+        mask_sha256: of a reader's own mask or lesions; None where the result's mask is reported.
     """
 
-    def __init__(self, folder: Path, mask: Path | None = None) -> None:
+    def __init__(self, folder: Path, mask: Path | None = None, lesions: Path | None = None) -> None:
         """Read a result.
 
         Args:
             folder: a result of ``segment``.
             mask: a reader's corrected mask on the FLAIR's grid; None takes the result's own.
+            lesions: instead of a mask a reader's lesions, an image of their numbers (0 background) on the FLAIR's grid;
+                they keep their numbers, and none is too small.
 
         Raises:
-            UsageError: ``folder`` holds no result.
+            UsageError: ``folder`` holds no result, or a mask and lesions were given.
             StudyError: an image cannot be read, or the mask lies on another grid.
         """
+        if mask is not None and lesions is not None:
+            raise UsageError("A mask and numbered lesions were given.", "Give --mask or --lesions.")
         record = read_provenance(folder)
         if record is None or PROBABILITY_FILE not in record["outputs"]:
             raise UsageError(f"{folder} holds no result of `segment`.", "Name a folder that `segment` has written.")
@@ -71,21 +75,25 @@ class ReadResult:
         self.flair = read_nifti(folder / FLAIR_FILE)
         self.brain = read_nifti(folder / BRAIN_FILE)
         probability = read_nifti(folder / PROBABILITY_FILE)
-        self.mask_sha256 = None if mask is None else file_sha256(mask)
-        if mask is None:
+        given = mask if lesions is None else lesions
+        self.mask_sha256 = None if given is None else file_sha256(given)
+        if given is None:
             own = folder / MASK_FILE
             if file_sha256(own) != record["outputs"][MASK_FILE]:
                 raise StudyError(f"{own} was changed after it was written.", f"Give it with --mask {own}.")
             image = read_nifti(own)
         else:
-            image = read_image(mask)
+            image = read_image(given)
             if not same_grid(image, self.flair, 1e-3):
                 raise StudyError(
-                    f"The mask {mask} does not lie on the FLAIR of {folder}.", "Save it on the FLAIR's grid."
+                    f"The mask {given} does not lie on the FLAIR of {folder}.", "Save it on the FLAIR's grid."
                 )
-        marked = (sitk.GetArrayViewFromImage(image) > 0).astype(np.float32)
-        kept = lesion_mask(marked, 0.5, record["settings"]["min_lesion_mm3"], self.flair.GetSpacing())
-        numbers = label_lesions(kept)
+        if lesions is not None:
+            numbers = sitk.GetArrayFromImage(image).astype(np.int32)
+        else:
+            marked = (sitk.GetArrayViewFromImage(image) > 0).astype(np.float32)
+            kept = lesion_mask(marked, 0.5, record["settings"]["min_lesion_mm3"], self.flair.GetSpacing())
+            numbers = label_lesions(kept)
         self.labels = sitk.GetImageFromArray(numbers)
         self.labels.CopyInformation(self.flair)
         self.lesions: list[Lesion] = lesion_table(self.labels, probability)
@@ -98,13 +106,15 @@ class ReadResult:
             ]
 
 
-def write_report(folder: Path | str, out: Path | str, *, mask: Path | None = None, title: str = "") -> dict[str, Any]:
+def write_report(
+    folder: Path | str, out: Path | str, *, mask: Path | None = None, lesions: Path | None = None, title: str = ""
+) -> dict[str, Any]:
     """Write ``report.html``, ``report.json`` and ``report.csv`` of a result into a folder of their own, all or nothing.
 
     Args:
         folder: a result of ``segment``.
         out: folder for the report; an earlier report in it is replaced.
-        mask: a reader's corrected mask on the FLAIR's grid; None reports the result's own.
+        mask, lesions: a reader's, see :class:`ReadResult`; None of both reports the result's own.
         title: a line that says whose report this is; nothing in a result does.
 
     Returns:
@@ -116,7 +126,7 @@ def write_report(folder: Path | str, out: Path | str, *, mask: Path | None = Non
         OutputError: ``out`` cannot be written, or is a result itself.
     """
     started, folder = datetime.now(UTC), Path(folder)
-    read = ReadResult(folder, mask)
+    read = ReadResult(folder, mask, lesions)
     data = report_data(read, title)
     with ResultFolder(out) as result:
         refuse_other_commands(result, "report")
@@ -128,7 +138,7 @@ def write_report(folder: Path | str, out: Path | str, *, mask: Path | None = Non
             result,
             "report",
             started,
-            settings={"own_mask": mask is not None},
+            settings={"own_mask": read.mask_sha256 is not None},
             inputs={"provenance": file_sha256(folder / PROVENANCE_FILE), "mask": read.mask_sha256},
             paths={"result": str(folder)},
         )

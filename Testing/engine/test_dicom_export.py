@@ -143,3 +143,29 @@ def test_another_series_is_not_taken_for_the_one_that_was_segmented(result, smal
 def test_moved_files_are_asked_for(result, tmp_path):
     with pytest.raises(StudyError, match="no longer lies at .*gone"):
         write_dicom(result, tmp_path / "out", source=tmp_path / "gone")
+
+
+def test_a_converted_flair_is_known_by_its_voxels_and_lesions_keep_their_numbers(result, small_images, tmp_path):
+    """The FLAIR as NIfTI with its slices in the other order, as a converter may leave it, and two numbered lesions."""
+    shutil.copytree(result, tmp_path / "result")
+    for name in ("FLAIR", "lesion_probability", "brain_mask", "location_zones"):
+        file = str(tmp_path / "result" / f"{name}.nii.gz")
+        sitk.WriteImage(sitk.ReadImage(file)[:, :, ::-1], file)
+    record = read_provenance(tmp_path / "result")
+    record["inputs"]["FLAIR"]["sha256"] = "0" * 64
+    write_provenance(tmp_path / "result" / "provenance.json", record)
+    flair = sitk.ReadImage(str(tmp_path / "result" / "FLAIR.nii.gz"))
+    numbers = np.zeros(flair.GetSize()[::-1], np.uint16)
+    numbers[3, 20:24, 10:15], numbers[8:10, 5:9, 20] = 7, 3
+    lesions = sitk.GetImageFromArray(numbers)
+    lesions.CopyInformation(flair)
+    sitk.WriteImage(lesions, str(tmp_path / "lesions.nrrd"))
+    source = result.with_name("series")
+    write_dicom(tmp_path / "result", tmp_path / "out", source=source, lesions=tmp_path / "lesions.nrrd")
+    seg = pydicom.dcmread(tmp_path / "out" / "lesions.seg.dcm")
+    assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Lesion 3", "Lesion 7"]
+    assert [one.SegmentAlgorithmType for one in seg.SegmentSequence] == ["SEMIAUTOMATIC"] * 2
+    for frame, group in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
+        z = flair.TransformPhysicalPointToIndex([*map(float, group.PlanePositionSequence[0].ImagePositionPatient)])[2]
+        number = {1: 3, 2: 7}[int(group.SegmentIdentificationSequence[0].ReferencedSegmentNumber)]
+        assert np.array_equal(frame, numbers[z] == number)

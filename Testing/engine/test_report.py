@@ -109,3 +109,21 @@ def test_the_command_writes_beside_the_result_and_says_where(tmp_path, write_sma
     assert run(build_app(), ["report", str(tmp_path / "result"), "--progress", "none"]) == 0
     assert (tmp_path / "result_report" / "report.html").exists()
     assert capsys.readouterr().err == ""
+
+
+def test_a_readers_numbered_lesions_keep_their_numbers_however_small(result, tmp_path):
+    mask = sitk.ReadImage(str(result / "lesion_mask.nii.gz"))
+    numbers = np.zeros(mask.GetSize()[::-1], np.uint16)
+    numbers[6, 18:22, 13:17] = 2
+    numbers[12, 30, 30] = 40
+    image = sitk.GetImageFromArray(numbers)
+    image.CopyInformation(mask)
+    sitk.WriteImage(image, str(tmp_path / "mine.nrrd"))
+    data = write_report(result, tmp_path / "report", lesions=tmp_path / "mine.nrrd")
+    voxel_ml = float(np.prod(mask.GetSpacing())) / 1000
+    assert [(row["id"], row["location"]) for row in data["lesions"]] == [(2, "infratentorial"), (40, "periventricular")]
+    assert [row["volume_ml"] for row in data["lesions"]] == pytest.approx([16 * voxel_ml, voxel_ml], abs=1e-4)
+    assert data["mask"]["source"] == "a reader's"
+    assert data["dissemination_in_space"]["areas"][2]["lesions"] == [2]
+    with pytest.raises(UsageError, match=r"mask and numbered lesions were given"):
+        write_report(result, tmp_path / "both", mask=tmp_path / "mine.nrrd", lesions=tmp_path / "mine.nrrd")
