@@ -1,4 +1,4 @@
-"""Imports run one way only: modules -> widgets -> scene -> engine, modules -> training package -> engine."""
+"""Imports run one way only: modules -> widgets -> scene -> engine, and likewise over the training package."""
 
 import ast
 import shutil
@@ -12,9 +12,10 @@ TRAINING = "MSLesionSegTraining/MSLesionSegTrainingLib"
 SCENE = "MSLesionSeg/MSLesionSegScene"
 WIDGETS = "MSLesionSeg/MSLesionSegWidgets"
 MODULE = "MSLesionSeg/MSLesionSeg.py"
+TRAINING_SCENE = "MSLesionSegTraining/MSLesionSegTrainingScene"
+TRAINING_WIDGETS = "MSLesionSegTraining/MSLesionSegTrainingWidgets"
 TRAINING_MODULE = "MSLesionSegTraining/MSLesionSegTraining.py"
 
-OWN = {Path(layer).stem for layer in (ENGINE, TRAINING, SCENE, WIDGETS, MODULE, TRAINING_MODULE)}
 SLICER = {"slicer", "mrml", "ScriptedLoadableModule", "PythonSlicer"}
 QT = {"qt", "ctk", "PythonQt", "PySide6", "PyQt5", "PyQt6"}
 
@@ -25,10 +26,26 @@ MAY_IMPORT = {
     SCENE: {"MSLesionSegLib"},
     WIDGETS: {"MSLesionSegLib", "MSLesionSegScene"},
     MODULE: {"MSLesionSegLib", "MSLesionSegScene", "MSLesionSegWidgets"},
-    TRAINING_MODULE: {"MSLesionSegLib", "MSLesionSegScene", "MSLesionSegWidgets", "MSLesionSegTrainingLib"},
+    TRAINING_SCENE: {"MSLesionSegLib", "MSLesionSegScene", "MSLesionSegTrainingLib"},
+    TRAINING_WIDGETS: {
+        "MSLesionSegLib",
+        "MSLesionSegScene",
+        "MSLesionSegWidgets",
+        "MSLesionSegTrainingLib",
+        "MSLesionSegTrainingScene",
+    },
+    TRAINING_MODULE: {
+        "MSLesionSegLib",
+        "MSLesionSegScene",
+        "MSLesionSegWidgets",
+        "MSLesionSegTrainingLib",
+        "MSLesionSegTrainingScene",
+        "MSLesionSegTrainingWidgets",
+    },
 }
+OWN = {Path(layer).stem for layer in MAY_IMPORT}
 PLAIN = (ENGINE, TRAINING)  # know neither Slicer, nor VTK, nor Qt
-WITHOUT_QT = (*PLAIN, SCENE)
+WITHOUT_QT = (*PLAIN, SCENE, TRAINING_SCENE)
 
 
 def imported_names(file: Path) -> list[tuple[int, str]]:
@@ -109,6 +126,9 @@ def test_every_python_file_of_the_two_modules_belongs_to_a_layer():
         (f"{SCENE}/nodes.py", "from MSLesionSegWidgets import table", "MSLesionSegWidgets"),
         (f"{SCENE}/nodes.py", "import qt", "qt"),
         (f"{WIDGETS}/table.py", "import MSLesionSegTrainingLib", "MSLesionSegTrainingLib"),
+        (f"{TRAINING}/cli.py", "import MSLesionSegTrainingScene.training_state", "MSLesionSegTrainingScene"),
+        (f"{TRAINING_SCENE}/case_nodes.py", "import qt", "qt"),
+        (f"{TRAINING_SCENE}/case_nodes.py", "from MSLesionSegWidgets import worker", "MSLesionSegWidgets"),
         (MODULE, "from MSLesionSegTrainingLib import cli", "MSLesionSegTrainingLib"),
     ],
 )
@@ -129,6 +149,8 @@ def test_a_planted_import_against_the_layers_is_found(tmp_path, file, line, name
     [
         (f"{SCENE}/nodes.py", "import slicer, vtk\nfrom MSLesionSegLib import grid"),
         (f"{WIDGETS}/table.py", "import qt, ctk\nfrom MSLesionSegScene import nodes"),
+        (f"{TRAINING_SCENE}/nodes.py", "import slicer\nfrom MSLesionSegTrainingLib import studies"),
+        (f"{TRAINING_WIDGETS}/tab.py", "import qt\nfrom MSLesionSegTrainingScene import training_state"),
         (TRAINING_MODULE, "import qt\nfrom MSLesionSegTrainingLib import cli\nfrom MSLesionSegWidgets import table"),
         (f"{ENGINE}/networks/build.py", "from ..errors import ModelError"),
     ],

@@ -54,3 +54,20 @@ def opened(qt_host) -> Iterator[Any]:
     qt_host.app.processEvents()
     yield Person(qt_host, widget)
     qt_host.close_module(widget)
+
+
+@pytest.fixture
+def opened_training(qt_host) -> Iterator[Any]:
+    """A person (``person.py``) before the open module MSLesionSegTraining, with an empty scene."""
+    from Testing.slicer.person import Person
+
+    from MSLesionSegTrainingWidgets.training_context import FOLDER_KEY
+    from MSLesionSegWidgets.worker_settings import choose_interpreter
+
+    choose_interpreter(sys.executable)
+    qt_host.qt.QSettings().remove(FOLDER_KEY)
+    widget = qt_host.open_module("MSLesionSegTraining")
+    widget.parent.resize(460, 1300)
+    qt_host.app.processEvents()
+    yield Person(qt_host, widget)
+    qt_host.close_module(widget)

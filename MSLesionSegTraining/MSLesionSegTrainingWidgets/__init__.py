@@ -1,0 +1,1 @@
+"""The Qt parts of the module MSLesionSegTraining: the panel with its tabs."""
