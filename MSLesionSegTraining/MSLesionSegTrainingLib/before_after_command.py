@@ -26,7 +26,7 @@ def compare(
     context: typer.Context,
     dataset: Annotated[Path, typer.Argument(help="folder of annotated cases (docs/formats.md)")],
     before: Annotated[str, typer.Option(help="model before: a name, a bundle, or shipped")],
-    after: Annotated[str, typer.Option(help="model after: a name or a bundle")],
+    after: Annotated[str, typer.Option(help="model after: a name, a bundle, or the folder of a run")],
     out: Annotated[Path, typer.Option(help="folder for the report")],
     part: Annotated[
         list[Part] | None, typer.Option(help="cases of this part; give each once [default: validation]")
@@ -43,12 +43,13 @@ def compare(
     A case that one of the models was trained on is shown and does not count.
     """
     from .before_after import compare as run
-    from .before_after_models import bundle_model
+    from .before_after_models import bundle_model, model_or_run
 
     voice = context.obj
     voice.plan({"compare": 1.0})
     voice.stage("compare", "reading the models")
-    models = bundle_model(before), bundle_model(after)
+    first = bundle_model(before)
+    models = first, model_or_run(after, first.threshold)
     parts = [one.value for one in part or [Part.validation]]
     done = run(*models, dataset, out, voice, parts=parts, painted=painted, cache=cache, device=device.value)
     voice.result({"folder": str(out), **told(done, out)})

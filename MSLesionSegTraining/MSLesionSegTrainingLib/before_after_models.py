@@ -16,7 +16,8 @@ from MSLesionSegLib.normalise import NORMALISATION
 from MSLesionSegLib.study import CONTRASTS
 
 from .run import DATA_FILE
-from .settings import TrainSettings
+from .run_log import read_epochs
+from .settings import SETTINGS_FILE, TrainSettings
 from .start_weights import SHIPPED
 from .thresholds import best_threshold
 from .train import load_result
@@ -72,12 +73,26 @@ def bundle_model(name_or_path: str) -> ComparedModel:
     )
 
 
+def model_or_run(name_or_path: str, otherwise: float) -> ComparedModel:
+    """A model as ``bundle_model`` finds it, or a run that is not released, finished or not; see ``run_model``."""
+    run = Path(name_or_path)
+    if (run / SETTINGS_FILE).is_file():
+        return run_model(run, threshold_so_far(run, otherwise))
+    return bundle_model(name_or_path)
+
+
+def threshold_so_far(run: Path, otherwise: float) -> float:
+    """The threshold that suited the validation cases in a run's best epoch; ``otherwise`` where nobody validated."""
+    epochs = [epoch for epoch in read_epochs(run) if epoch.score is not None]
+    return max(epochs, key=lambda epoch: epoch.score).threshold if epochs else otherwise
+
+
 def run_model(run: Path, otherwise: float) -> ComparedModel:
-    """The network of a finished run, with the threshold that ``models release`` would choose.
+    """The network of a run, with the threshold that ``models release`` would choose where it is finished.
 
     Args:
         run: folder of the run.
-        otherwise: threshold where no case of the run validated.
+        otherwise: threshold where no case of the run validated, or it is not finished.
 
     Raises:
         UsageError: the folder is no run.

@@ -55,6 +55,7 @@ class FollowedRun:
     Attributes:
         process: that works, or last worked, on the run; None where no line names one.
         version: of the program that did.
+        words: of the command that started it, after the interpreter; empty where a person at a shell did.
         stage, fraction, message: the last progress; fraction 0 to 1.
         heard: when the last line was written, UTC; None before any.
         epochs: finished epochs, in order.
@@ -124,6 +125,7 @@ class FollowedRun:
         self.heard: datetime | None = None
         self.process: RunProcess | None = None
         self.version = ""
+        self.words: tuple[str, ...] = ()
         self._begin()
 
     def _begin(self) -> None:
@@ -143,6 +145,8 @@ class FollowedRun:
         self.heard = _time(said.get("time")) or self.heard
         if "process" in said:
             self.process, self.version = process_from_line(said["process"]), str(said.get("version", ""))
+            if isinstance(said.get("words"), list):
+                self.words = tuple(map(str, said["words"]))
             self._begin()
         elif isinstance(said.get("epoch"), dict):
             self._take_epoch(said["epoch"])

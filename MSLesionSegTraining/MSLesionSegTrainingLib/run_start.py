@@ -26,7 +26,8 @@ _started: list[subprocess.Popen] = []
 def start_run(program: str, arguments: Sequence[str], environment: Mapping[str, str], run: Path) -> RunProcess:
     """Start a run that goes on when this process ends; ``FollowedRun`` follows it.
 
-    What it prints goes to ``log.txt`` of the run, which holds the last attempt alone.
+    What it prints goes to ``log.txt`` of the run, which holds the last attempt alone; its process and the words of the
+    command are a line of ``progress.jsonl`` at once.
 
     Args:
         program: path of the Python interpreter.
@@ -66,7 +67,7 @@ def start_run(program: str, arguments: Sequence[str], environment: Mapping[str, 
     _started.append(child)
     process = process_of(child.pid)
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    line = {"time": now, "process": process.as_line(), "version": __version__}
+    line = {"time": now, "process": process.as_line(), "version": __version__, "words": list(arguments)}
     with contextlib.suppress(OSError), (run / PROGRESS_FILE).open("a", encoding="utf-8", newline="\n") as stream:
         stream.write(json.dumps(line) + "\n")
     return process

@@ -30,7 +30,13 @@ ANNOTATION = "annotation"
 
 
 def write_masks(
-    dataset: Path, name: str, models: Mapping[str, ComparedModel], out: Path, progress: Progress, device: str
+    dataset: Path,
+    name: str,
+    models: Mapping[str, ComparedModel],
+    asked: Mapping[str, str],
+    out: Path,
+    progress: Progress,
+    device: str,
 ) -> dict[str, Path]:
     """Segment one annotated case with some models, as ``segment`` does, and write the masks on its FLAIR's grid.
 
@@ -38,6 +44,7 @@ def write_masks(
         dataset: folder of annotated cases.
         name: of the case.
         models: "before", "after" -> model.
+        asked: "before", "after" -> how the model was named, for the record.
         out: folder for ``annotation.nii.gz`` and a ``WHEN.nii.gz`` for each model; written whole or not at all.
         progress: of this command; may cancel.
         device: "auto", "cpu" or "cuda".
@@ -64,7 +71,10 @@ def write_masks(
         for when, mask in masks.items():
             result.write_image(f"{when}.nii.gz", sitk.Cast(grid.image(mask.astype(np.uint8)), sitk.sitkUInt8))
         inputs = {role: file_sha256(path) for role, path in {**case.images, "mask": case.mask}.items()}
-        settings = {when: {"name": model.name, "threshold": model.threshold} for when, model in models.items()}
+        settings = {
+            when: {"asked": asked[when], "name": model.name, "threshold": model.threshold}
+            for when, model in models.items()
+        }
         write_record(result, COMMAND, started, settings=settings, inputs=inputs, paths={}, case=name)
     return {when: out / f"{when}.nii.gz" for when in masks}
 

@@ -23,19 +23,16 @@ def validation_masks(
     """Write the masks of a run, and of the model before, of one annotated case beside its annotation."""
     from MSLesionSegLib.protocol import SEGMENT_STAGES
 
-    from .before_after_models import bundle_model, run_model
-    from .run_log import read_epochs
+    from .before_after_models import bundle_model, model_or_run
     from .validation_masks import write_masks
 
     voice = context.obj
     voice.plan(SEGMENT_STAGES)
     voice.stage("read", "reading the models")
     models = {} if before is None else {"before": bundle_model(before)}
-    epochs = [epoch for epoch in read_epochs(run) if epoch.score is not None]
-    best = max(epochs, key=lambda epoch: epoch.score, default=None)
-    otherwise = best.threshold if best else (models["before"].threshold if models else 0.5)
-    models["after"] = run_model(run, otherwise)
-    files = write_masks(dataset, case, models, out, voice, device.value)
+    models["after"] = model_or_run(str(run), models["before"].threshold if models else 0.5)
+    asked = {"before": before, "after": str(run)}
+    files = write_masks(dataset, case, models, asked, out, voice, device.value)
     voice.result(
         {
             "folder": str(out),

@@ -111,7 +111,7 @@ def test_prepared_cases_are_counted_and_their_hash_is_not_read_from_the_voxels_a
     (case, *_), _ = index_cases(dataset)
     load_case(PreparedCache(dataset / "derivatives" / "prepared"), case)
     monkeypatch.setattr("MSLesionSegTrainingLib.preflight.voxel_sha256", lambda image: "not asked for sub-01")
-    cases = plan(dataset, hashes=[flair_hash(dataset, "sub-01")], patch=32)
+    cases = plan(dataset, hashes=[flair_hash(dataset, "sub-01")])
     assert (cases.prepared, cases.to_prepare) == (1, 2)
 
 
