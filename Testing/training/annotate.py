@@ -14,7 +14,8 @@ import SimpleITK as sitk
 
 from MSLesionSegLib.images import read_image
 from MSLesionSegTrainingLib.worklist.claims import CaseTaken
-from MSLesionSegTrainingLib.worklist.saving import add_second_reading, finish_case, save_draft
+from MSLesionSegTrainingLib.worklist.drafts import save_draft
+from MSLesionSegTrainingLib.worklist.saving import add_second_reading, finish_case
 from MSLesionSegTrainingLib.worklist.work_list import WorkCase, next_case, take, work_list
 
 

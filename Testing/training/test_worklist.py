@@ -19,12 +19,12 @@ from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegTrainingLib.cases import index_cases
 from MSLesionSegTrainingLib.worklist.agreement import agreement
 from MSLesionSegTrainingLib.worklist.claims import CLAIM_FILE, CaseTaken, see_claim, take_case
+from MSLesionSegTrainingLib.worklist.drafts import DRAFT_NUMBERS, DraftReview, read_draft, save_draft
 from MSLesionSegTrainingLib.worklist.saving import (
     add_second_reading,
     exclude_case,
     finish_case,
     include_case,
-    save_draft,
 )
 from MSLesionSegTrainingLib.worklist.uncertainty import uncertain_ml
 from MSLesionSegTrainingLib.worklist.work_list import next_case, ordered, take, work_folder, work_list
@@ -83,6 +83,23 @@ def test_a_case_goes_from_new_over_a_draft_to_done_and_training_reads_it(root):
     cases, problems = index_cases(root)
     assert [case.mask for case in cases] == [path, None, None] and problems == []
     assert list(work_folder(root, "sub-01").iterdir()) == []
+
+
+def test_a_draft_comes_back_with_its_review_unless_that_belongs_to_another_mask(root):
+    folder = work_folder(root, "sub-01")
+    claim = take_case(folder, "Anna")
+    assert read_draft(folder) is None
+    numbers = sitk.Cast(boxes(root, LEFT), sitk.sitkInt16) * 7
+    save_draft(claim, boxes(root, LEFT), 30.0, DraftReview(numbers, {"Threshold": 0.4}))
+    draft = read_draft(folder)
+    assert (draft.who, draft.seconds_spent, draft.review.values) == ("Anna", 30.0, {"Threshold": 0.4})
+    assert np.array_equal(sitk.GetArrayFromImage(draft.mask), sitk.GetArrayFromImage(boxes(root, LEFT)))
+    assert np.array_equal(sitk.GetArrayFromImage(draft.review.numbers), sitk.GetArrayFromImage(numbers))
+
+    (folder / DRAFT_NUMBERS).write_bytes(b"of the next draft, whose other files a crash kept away")
+    assert read_draft(folder).review is None
+    finish_case(root, claim, boxes(root, LEFT), 40.0)
+    assert read_draft(folder) is None and list(folder.iterdir()) == []
 
 
 def test_two_annotators_never_have_one_case(root):
@@ -153,7 +170,7 @@ def test_a_second_reading_stands_beside_the_first_with_their_agreement(root):
         "VolumeMlSecond": 0.864,
     }
     row = by_name(root)["sub-01"]
-    assert (row.annotator, row.second_reader) == ("Anna", "Ben")
+    assert (row.annotator, row.second_reader, row.second_dice) == ("Anna", "Ben", 0.6667)
     cases, problems = index_cases(root)
     assert int(sitk.GetArrayFromImage(read_nifti(cases[0].mask)).sum()) == 16 and problems == []
 
@@ -201,7 +218,9 @@ def test_the_most_uncertain_case_comes_first_and_one_without_a_result_last(root)
         outputs = {"lesion_probability.nii.gz": name * 10}
         provenance = {"tool": "MSLesionSeg", "format_version": 1, "settings": {}, "outputs": outputs, "run": {}}
         (folder / "provenance.json").write_text(json.dumps(provenance))
+    assert [case.uncertain_ml for case in work_list(root, measure=False)] == [None, None, None]
     cases = work_list(root)
+    assert [case.uncertain_ml for case in work_list(root, measure=False)] == [case.uncertain_ml for case in cases]
     assert [case.state for case in cases] == ["pre-segmented", "new", "pre-segmented"]
     assert [case.name for case in ordered(cases)] == ["sub-03", "sub-01", "sub-02"]
     assert [case.name for case in ordered(cases, "state")] == ["sub-02", "sub-01", "sub-03"]

@@ -1,4 +1,4 @@
-"""What an annotator leaves of a case, each whole or not at all: drafts, the finished mask, a second reading.
+"""What an annotator leaves of a case, each whole or not at all: the finished mask, a second reading, an exclusion.
 
 Everything is written by whoever holds the case's claim, under the claim's lock; a mask of somebody whose case was taken
 over is kept beside the draft of the other one and overwrites nothing.
@@ -6,66 +6,30 @@ over is kept beside the draft of the other one and overwrites nothing.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import uuid
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import SimpleITK as sitk
 
-from MSLesionSegLib import __version__
-from MSLesionSegLib.annotated_case import (
-    FLAIR_HASH,
-    CasePlace,
-    flair_hash,
-    one_writer,
-    put_case,
-    read_json,
-    write_json,
-)
-from MSLesionSegLib.errors import OutputError, StudyError, UsageError
+from MSLesionSegLib.annotated_case import FLAIR_HASH, CasePlace, flair_hash, one_writer, put_case, read_json, write_json
+from MSLesionSegLib.errors import StudyError, UsageError
 from MSLesionSegLib.finish import MASK_FILE
 from MSLesionSegLib.grid import same_grid
 from MSLesionSegLib.images import read_image
-from MSLesionSegLib.nifti import read_nifti, write_nifti
+from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.provenance import read_provenance
 
 from ..cases import MASK_ENDINGS, find_images
 from . import PRESEGMENTED
 from .agreement import agreement
-from .claims import CLAIM_FILE, CaseTaken, HeldClaim
+from .claims import HeldClaim
+from .drafts import remove_draft
+from .writing import mine_or_apart, put_image, signed
 
-DRAFT_FILE = "draft_mask.nii.gz"
-DRAFT_SIDECAR = "draft.json"
 EXCLUDED_FILE = "excluded.json"
 WRITER_S = 30.0
 """So long a save waits for another that writes into the same data set."""
-
-
-def save_draft(claim: HeldClaim, mask: sitk.Image, seconds_spent: float) -> Path:
-    """Keep an unfinished mask; training does not see it.
-
-    Args:
-        claim: of the case.
-        mask: 0 and 1 on the FLAIR's grid.
-        seconds_spent: on the case so far.
-
-    Returns:
-        the file it lies in.
-
-    Raises:
-        CaseTaken: the case was taken over; the mask then lies beside the other's draft, as the message says.
-        OutputError: it cannot be written.
-    """
-    path = claim.folder / DRAFT_FILE
-    with _told(claim, mask):
-        _put_image(path, mask)
-        write_json(claim.folder / DRAFT_SIDECAR, _signed(claim.who, seconds_spent))
-        os.utime(claim.folder / CLAIM_FILE)
-    return path
 
 
 def finish_case(
@@ -91,7 +55,7 @@ def finish_case(
         the mask's file.
 
     Raises:
-        CaseTaken: see `save_draft`.
+        CaseTaken: see ``drafts.save_draft``.
         UsageError: the case has a finished mask, and it shall not be replaced.
         StudyError: the mask does not lie on the FLAIR's grid.
         OutputError: it cannot be written.
@@ -101,20 +65,20 @@ def finish_case(
     _check_grid(mask, flair, place.name)
     result = root / PRESEGMENTED / place.name
     model_mask = read_nifti(result / MASK_FILE) if (result / MASK_FILE).is_file() else None
-    sidecar = {**_signed(claim.who, seconds_spent), FLAIR_HASH: flair_hash(flair)}
+    sidecar = {**signed(claim.who, seconds_spent), FLAIR_HASH: flair_hash(flair)}
     if lesions is not None:
         sidecar["Lesions"] = dict(lesions)
     if model_mask is not None:
         provenance = read_provenance(result) or {}
         sidecar["Model"] = provenance.get("models", {}).get("lesion", {})
         sidecar["DifferenceToModel"] = agreement(model_mask, mask)
-    with _told(claim, mask):
+    with mine_or_apart(claim, mask):
         with one_writer(root, WRITER_S):
             if not replace:
                 _check_unfinished(root, place)
             put_case(root, place, sidecar, mask, model_mask=model_mask)
-        for name in (DRAFT_FILE, DRAFT_SIDECAR, EXCLUDED_FILE):
-            (claim.folder / name).unlink(missing_ok=True)
+        remove_draft(claim.folder)
+        (claim.folder / EXCLUDED_FILE).unlink(missing_ok=True)
     claim.release()
     return place.annotation(root) / place.mask_name()
 
@@ -146,10 +110,11 @@ def add_second_reading(root: Path, claim: HeldClaim, mask: sitk.Image, seconds_s
         raise UsageError(f"{earlier} has read {place.name} a second time already.", "Choose another case.")
     _check_grid(mask, _flair(root, place), place.name)
     agreed = agreement(read_nifti(first), mask)
-    with _told(claim, mask), one_writer(root, WRITER_S):
+    with mine_or_apart(claim, mask), one_writer(root, WRITER_S):
         sidecar.unlink(missing_ok=True)
-        _put_image(second, mask)
-        write_json(sidecar, {**_signed(claim.who, seconds_spent), "Agreement": agreed})
+        put_image(second, sitk.Cast(mask, sitk.sitkUInt8))
+        write_json(sidecar, {**signed(claim.who, seconds_spent), "Agreement": agreed})
+        remove_draft(claim.folder)
     claim.release()
     return agreed
 
@@ -159,12 +124,12 @@ def exclude_case(claim: HeldClaim, reason: str) -> None:
 
     Raises:
         UsageError: no reason.
-        CaseTaken, OutputError: as for `save_draft`.
+        CaseTaken, OutputError: as for ``drafts.save_draft``.
     """
     if not reason.strip():
         raise UsageError("The reason is missing.", "Say in a few words why the case is left out.")
     with claim.mine():
-        write_json(claim.folder / EXCLUDED_FILE, {**_signed(claim.who, 0.0), "Reason": reason.strip()})
+        write_json(claim.folder / EXCLUDED_FILE, {**signed(claim.who, 0.0), "Reason": reason.strip()})
     claim.release()
 
 
@@ -181,42 +146,6 @@ def _check_unfinished(root: Path, place: CasePlace) -> None:
         sidecar = read_json(folder / place.mask_name().replace(".nii.gz", ".json"))
         by = f" by {sidecar['Annotator']}" if sidecar.get("Annotator") else ""
         raise UsageError(f"{place.name} was finished{by} already.", "Read it a second time, or replace that mask.")
-
-
-def _signed(who: str, seconds_spent: float) -> dict[str, Any]:
-    return {
-        "Annotator": who,
-        "Time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "Tool": "MSLesionSegTraining",
-        "ToolVersion": __version__,
-        "SecondsSpent": round(float(seconds_spent), 1),
-    }
-
-
-@contextlib.contextmanager
-def _told(claim: HeldClaim, mask: sitk.Image) -> Iterator[None]:
-    """Hold the claim; keep the mask apart where the case was taken over; say what cannot be written."""
-    try:
-        with claim.mine():
-            yield
-    except CaseTaken as error:
-        apart = claim.folder / f"kept_{uuid.uuid4().hex[:8]}_mask.nii.gz"
-        _put_image(apart, mask)
-        raise CaseTaken(f"{error.message} Your mask lies in {apart}.", error.hint) from error
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise OutputError(f"The mask of {claim.folder.name} cannot be written: {reason}.", "Free some room.") from error
-
-
-def _put_image(path: Path, image: sitk.Image) -> None:
-    """Write a mask beside its place and put it there."""
-    partial = path.with_name(f".{uuid.uuid4().hex}.partial.nii.gz")
-    try:
-        write_nifti(partial, sitk.Cast(image, sitk.sitkUInt8))
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
 
 
 def _flair(root: Path, place: CasePlace) -> sitk.Image:

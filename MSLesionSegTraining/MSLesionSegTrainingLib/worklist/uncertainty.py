@@ -42,14 +42,22 @@ def case_uncertainty(result: Path, kept: Path) -> float | None:
     Returns:
         None where there is no result with a probability map that can be read.
     """
-    provenance = read_provenance(result) or {}
-    digest = provenance.get("outputs", {}).get(PROBABILITY_FILE)
-    if digest is None:
-        return None
-    known = read_json(kept / UNCERTAINTY_FILE)
-    if known.get("sha256") == digest:
-        return float(known["uncertain_ml"])
+    digest, known = _digest(result), kept_uncertainty(result, kept)
+    if digest is None or known is not None:
+        return known
     image = read_nifti(result / PROBABILITY_FILE)
     value = round(uncertain_ml(sitk.GetArrayViewFromImage(image), image.GetSpacing()), 3)
     write_json(kept / UNCERTAINTY_FILE, {"sha256": digest, "uncertain_ml": value})
     return value
+
+
+def kept_uncertainty(result: Path, kept: Path) -> float | None:
+    """The uncertain volume that was computed of this result before, in mL; None where that was not done yet."""
+    known = read_json(kept / UNCERTAINTY_FILE)
+    digest = _digest(result)
+    return float(known["uncertain_ml"]) if digest is not None and known.get("sha256") == digest else None
+
+
+def _digest(result: Path) -> str | None:
+    """By which the probability map of a result is known."""
+    return (read_provenance(result) or {}).get("outputs", {}).get(PROBABILITY_FILE)

@@ -16,8 +16,9 @@ from ..cases import MASK_ENDINGS
 from ..studies import StudyFiles, bids_studies
 from . import PRESEGMENTED, WORK
 from .claims import CLAIM_FILE, CaseTaken, Claim, HeldClaim, see_claim, take_case
-from .saving import DRAFT_FILE, DRAFT_SIDECAR, EXCLUDED_FILE
-from .uncertainty import case_uncertainty
+from .drafts import DRAFT_FILE, DRAFT_SIDECAR
+from .saving import EXCLUDED_FILE
+from .uncertainty import case_uncertainty, kept_uncertainty
 
 STATES = ("new", "pre-segmented", "in progress", "done", "excluded")
 
@@ -34,6 +35,7 @@ class WorkCase:
         claim: on it now, or None.
         uncertain_ml: see ``uncertainty.uncertain_ml``; None before it was segmented.
         second_reader: who read it after the annotator; empty where nobody did.
+        second_dice: Dice of the two masks; None where nobody read it a second time.
         mask: its finished mask, or None.
         finished: UTC time at which that was finished or it was excluded, as its file says; empty where it is neither.
     """
@@ -45,6 +47,7 @@ class WorkCase:
     claim: Claim | None = None
     uncertain_ml: float | None = None
     second_reader: str = ""
+    second_dice: float | None = None
     mask: Path | None = None
     finished: str = ""
 
@@ -54,13 +57,17 @@ class WorkCase:
         return self.study.name
 
 
-def work_list(root: Path) -> list[WorkCase]:
+def work_list(root: Path, *, measure: bool = True) -> list[WorkCase]:
     """The cases of a folder of studies in BIDS, by name.
+
+    Args:
+        root: folder of the studies.
+        measure: compute the uncertainty of results that are new, which takes a while; else only what is known is told.
 
     Raises:
         StudyError: there is no such folder.
     """
-    return [_case(root, study) for study in bids_studies(root)]
+    return [_case(root, study, measure) for study in bids_studies(root)]
 
 
 def work_folder(root: Path, case: str) -> Path:
@@ -113,20 +120,20 @@ def take(root: Path, seen: WorkCase, who: str, *, take_over: str = "") -> HeldCl
         UsageError, OutputError: see ``claims.take_case``.
     """
     claim = take_case(work_folder(root, seen.name), who, take_over=take_over)
-    now = _case(root, seen.study)
+    now = _case(root, seen.study, False)
     if (now.mask, now.finished, now.second_reader) != (seen.mask, seen.finished, seen.second_reader):
         claim.release()
         raise CaseTaken(f"{seen.name} was changed since the list was read.", "Read the list again.")
     return claim
 
 
-def _case(root: Path, study: StudyFiles) -> WorkCase:
+def _case(root: Path, study: StudyFiles, measure: bool) -> WorkCase:
     place, folder = CasePlace.of(study.name), work_folder(root, study.name)
     result = root / PRESEGMENTED / study.name
     uncertain = None
     if (result / PROVENANCE_FILE).is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        uncertain = case_uncertainty(result, folder)
+        uncertain = case_uncertainty(result, folder) if measure else kept_uncertainty(result, folder)
     claim = see_claim(folder) if (folder / CLAIM_FILE).exists() else None
     masks = place.annotation(root)
     found = sorted(path for path in masks.glob("*_mask*") if path.name.endswith(MASK_ENDINGS)) if masks.is_dir() else []
@@ -151,6 +158,7 @@ def _case(root: Path, study: StudyFiles) -> WorkCase:
         claim=claim,
         uncertain_ml=uncertain,
         second_reader=str(second.get("Annotator", "")),
+        second_dice=second.get("Agreement", {}).get("Dice"),
         mask=found[0] if found else None,
         finished=str((excluded or sidecar).get("Time", "")),
     )
