@@ -14,7 +14,7 @@ import vtk
 from MSLesionSegLib.errors import OutputError, StudyError
 from MSLesionSegLib.grid import Grid, resample
 from MSLesionSegLib.itk_quiet import itk_quiet
-from MSLesionSegLib.lesion_table import Lesion, write_lesion_csv
+from MSLesionSegLib.lesion_table import write_lesion_csv
 from MSLesionSegLib.nifti import write_nifti
 
 from .lesion_segments import MODEL_SEGMENT, READER_SEGMENT
@@ -144,20 +144,7 @@ def _write_segmentation(state: ModuleState, path: Path, with_model: bool) -> Non
 
 
 def _write_table(state: ModuleState, review: Review, path: Path) -> None:
-    lesions = [
-        Lesion(
-            id=row.id,
-            volume_ml=row.volume_ml,
-            centroid_r=row.centroid_ras[0],
-            centroid_a=row.centroid_ras[1],
-            centroid_s=row.centroid_ras[2],
-            longest_diameter_mm=row.diameter_mm,
-            mean_probability=row.mean_probability,
-            max_probability=row.max_probability,
-        )
-        for row in review.rows()
-        if row.state != REJECTED
-    ]
+    lesions = [row.as_lesion() for row in review.rows() if row.state != REJECTED]
     model = state.provenance.get("models", {}).get("lesion", {})
     write_lesion_csv(
         path,

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import slicer
 
 from MSLesionSegLib.errors import MSLesionSegError, StudyError
+from MSLesionSegLib.finish import BRAIN_FILE, PROBABILITY_FILE, ZONES_FILE
 from MSLesionSegLib.lesions import check_settings
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.provenance import read_provenance
@@ -27,6 +28,8 @@ SHOWN_FROM = 0.05
 
 _AGAIN = "Segment the study again."
 _MOVING = {"T1w": "t1_transform", "T2w": "t2_transform"}
+_KEPT = {"brain_map": (BRAIN_FILE, "brain mask"), "zone_map": (ZONES_FILE, "location zones")}
+"""Maps of a result that the review and the report need -> file and the end of the node's name."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class _Result:
 
     provenance: dict[str, Any]
     probability: np.ndarray
+    kept: dict[str, np.ndarray | None]  # name in the state -> map on the FLAIR's grid, None where the result has none
     to_flair: dict[str, np.ndarray]  # contrast -> matrix (RAS) from where its node was to where it lies on the FLAIR
 
 
@@ -68,17 +72,39 @@ def load_result(scene: slicer.vtkMRMLScene, state: ModuleState, folder: Path) ->
         review.refresh()
     else:
         state.segmentation, state.probability, state.lesion_map = None, None, None
-        state.lesions = {}
+        state.lesions, state.seconds_spent = {}, 0.0
     _add_probability(scene, state, result.probability)
     _add_segmentation(scene, state)
-    _add_lesion_map(scene, state)
+    if state.lesion_map is None:
+        none = np.zeros(result.probability.shape, np.int16)
+        state.lesion_map = _hidden_label_map(scene, state, "lesion numbers", none)
+    for name, array in result.kept.items():
+        _keep(scene, state, name, array)
     for contrast, matrix in result.to_flair.items():
         _add_transform(scene, state, contrast, matrix)
     state.threshold = settings["threshold"]
     state.minimum_mm3 = settings["min_lesion_mm3"]
     state.contrasts_used = ", ".join(result.provenance["contrasts"])
-    state.provenance = {name: value for name, value in result.provenance.items() if name not in ("run", "outputs")}
+    state.provenance = _without_paths(result.provenance)
     review.apply()
+
+
+def start_without_model(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
+    """Begin a review on a FLAIR that no model has seen: no lesion is there, and the reader draws them all.
+
+    Raises:
+        StudyError: the FLAIR is not in the scene.
+    """
+    flair = state.flair
+    if flair is None or flair.GetImageData() is None:
+        raise StudyError("There is no FLAIR in the scene.", "Load the study and choose its FLAIR.")
+    nothing = np.zeros(flair.GetImageData().GetDimensions()[::-1], np.float32)
+    _add_probability(scene, state, nothing)
+    _add_segmentation(scene, state)
+    if state.lesion_map is None:
+        state.lesion_map = _hidden_label_map(scene, state, "lesion numbers", nothing.astype(np.int16))
+    state.lesions, state.provenance = {}, {}
+    Review(scene, state).apply()
 
 
 def _read(folder: Path, state: ModuleState) -> _Result:
@@ -89,14 +115,15 @@ def _read(folder: Path, state: ModuleState) -> _Result:
             raise StudyError(f"{folder} holds no result.", _AGAIN)
         settings = provenance["settings"]
         check_settings(settings["threshold"], settings["min_lesion_mm3"])
-        probability = read_nifti(folder / "lesion_probability.nii.gz")
+        probability = read_nifti(folder / PROBABILITY_FILE)
         _check_on_flair(folder, probability, state)
+        kept = {name: _map(folder / file, probability) for name, (file, _) in _KEPT.items()}
         to_flair = {}
         for contrast in _MOVING:
             node = state.image(contrast)
             if node is not None and contrast in provenance["contrasts"]:
                 to_flair[contrast] = _motion(folder, contrast, node)
-        return _Result(provenance, sitk.GetArrayFromImage(probability), to_flair)
+        return _Result(provenance, sitk.GetArrayFromImage(probability), kept, to_flair)
     except MSLesionSegError:
         raise
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -116,6 +143,22 @@ def _check_on_flair(folder: Path, probability: sitk.Image, state: ModuleState) -
             f"The result in {folder} does not lie on the FLAIR {flair.GetName()}: matrix or voxel spacing differ.",
             "Choose the FLAIR that was segmented, or segment this one.",
         )
+
+
+def _map(file: Path, probability: sitk.Image) -> np.ndarray | None:
+    """The voxels of a map of the result, (z, y, x); None where it has none."""
+    if not file.exists():
+        return None
+    image = read_nifti(file)
+    if image.GetSize() != probability.GetSize():
+        raise StudyError(f"{file} does not lie on the result's grid.", _AGAIN)
+    return sitk.GetArrayFromImage(image)
+
+
+def _without_paths(provenance: dict[str, Any]) -> dict[str, Any]:
+    """The record without outputs and paths; of the run only its time stays."""
+    kept = {name: value for name, value in provenance.items() if name not in ("run", "outputs")}
+    return kept | {"run": {"started_utc": provenance["run"]["started_utc"]}}
 
 
 def _motion(folder: Path, contrast: str, node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
@@ -180,20 +223,33 @@ def _add_segmentation(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
     ensure_segments(node, flair)
 
 
-def _add_lesion_map(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
-    """The label map that numbers the lesions; out of the reader's way in lists of nodes."""
-    if state.lesion_map is not None:
-        return
+def _hidden_label_map(
+    scene: slicer.vtkMRMLScene, state: ModuleState, name: str, array: np.ndarray
+) -> slicer.vtkMRMLLabelMapVolumeNode:
+    """A label map on the FLAIR's grid, out of the reader's way in lists of nodes."""
     flair = state.flair
     node = scene.CreateNodeByClass("vtkMRMLLabelMapVolumeNode")
     node.UnRegister(None)
-    node.SetName(f"{flair.GetName()} lesion numbers")
+    node.SetName(f"{flair.GetName()} {name}")
     node.SetHideFromEditors(True)
     scene.AddNode(node)
-    set_voxels(node, np.zeros(flair.GetImageData().GetDimensions()[::-1], np.int16))
+    set_voxels(node, array)
     node.SetIJKToRASMatrix(to_vtk_matrix(node_matrix(flair, to_world=False)))
     node.SetAndObserveTransformNodeID(flair.GetTransformNodeID())
-    state.lesion_map = node
+    return node
+
+
+def _keep(scene: slicer.vtkMRMLScene, state: ModuleState, name: str, array: np.ndarray | None) -> None:
+    """A map of the result as hidden label map; an earlier one goes where this result has none."""
+    node = getattr(state, name)
+    if array is None:
+        if node is not None:
+            scene.RemoveNode(node)
+        return
+    if node is None:
+        setattr(state, name, _hidden_label_map(scene, state, _KEPT[name][1], array))
+    else:
+        set_voxels(node, array)
 
 
 def _add_transform(scene: slicer.vtkMRMLScene, state: ModuleState, contrast: str, to_flair: np.ndarray) -> None:

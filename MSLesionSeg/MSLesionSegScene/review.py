@@ -11,19 +11,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import SimpleITK as sitk
 import slicer
 
 from MSLesionSegLib.errors import StudyError
-from MSLesionSegLib.grid import Grid
-from MSLesionSegLib.lesion_table import Lesion, lesion_table
+from MSLesionSegLib.lesion_table import Lesion
 from MSLesionSegLib.lesions import bounding_box, check_settings, lesion_mask
 
 from .lesion_numbers import Record, edited_lesions, free_lesions, reader_mask
 from .lesion_segments import MODEL_SEGMENT, READER_SEGMENT, ensure_segments
+from .measured import Measurements, Shares
 from .segments import read_segment, write_segment
-from .state import DECISIONS, UNDECIDED, ModuleState
-from .volumes import node_matrix, node_voxels, set_geometry, set_voxels
+from .state import DECISIONS, REJECTED, UNDECIDED, ModuleState
+from .volumes import node_matrix, node_voxels, set_voxels
 
 
 @dataclass(frozen=True)
@@ -39,6 +38,8 @@ class LesionRow:
         state: "accepted", "rejected" or "undecided".
         edited: whether the reader changed its outline, or drew it.
         centroid_ras: mm, in the FLAIR's own space (its parent transform left out).
+        location: where its largest share lies, one of ``location.LOCATIONS``; empty where none is known.
+        shares: location -> share of its volume; empty where none is known.
     """
 
     key: str
@@ -50,6 +51,22 @@ class LesionRow:
     state: str
     edited: bool
     centroid_ras: tuple[float, float, float]
+    location: str
+    shares: Shares
+
+    def as_lesion(self) -> Lesion:
+        """The row as the engine's tables have it."""
+        return Lesion(
+            id=self.id,
+            volume_ml=self.volume_ml,
+            centroid_r=self.centroid_ras[0],
+            centroid_a=self.centroid_ras[1],
+            centroid_s=self.centroid_ras[2],
+            longest_diameter_mm=self.diameter_mm,
+            mean_probability=self.mean_probability,
+            max_probability=self.max_probability,
+            location=self.location,
+        )
 
 
 @dataclass(frozen=True)
@@ -75,8 +92,7 @@ class Review:
         self.state = state
         self._done: list[_Step] = []
         self._undone: list[_Step] = []
-        self._measured: list[Lesion] = []
-        self._measured_at: tuple[tuple[str, int], ...] | None = None
+        self._measurements = Measurements(state)
 
     @property
     def has_result(self) -> bool:
@@ -93,7 +109,7 @@ class Review:
             return []
         records = self._records()
         rows = []
-        for place, lesion in enumerate(self._measure(), start=1):
+        for place, (lesion, shares) in enumerate(self._measurements.lesions(), start=1):
             record = records.get(lesion.id)
             rows.append(
                 LesionRow(
@@ -106,9 +122,23 @@ class Review:
                     state=UNDECIDED if record is None else record.state,
                     edited=record is not None and record.edited,
                     centroid_ras=(lesion.centroid_r, lesion.centroid_a, lesion.centroid_s),
+                    location=lesion.location,
+                    shares=shares,
                 )
             )
         return rows
+
+    def numbered_mask(self) -> np.ndarray:
+        """The reader's mask, (z, y, x) uint16 on the FLAIR's grid: each lesion with the number of its row, 0 elsewhere.
+
+        Raises:
+            StudyError: there is no result.
+        """
+        self._need_result()
+        table = np.zeros(1 << 16, np.uint16)  # negative numbers at its end
+        for row in self.rows():
+            table[int(row.key)] = row.id if row.state != REJECTED else 0
+        return table.take(self._numbers().view(np.uint16))
 
     def set_threshold(self, threshold: float) -> None:
         """Act on the probability map at once.
@@ -316,23 +346,3 @@ class Review:
         finally:
             segmentation.EndModify(was[1])
             parameters.EndModify(was[0])
-
-    def _measure(self) -> list[Lesion]:
-        """The lesions by number as ``id``, largest first, on the FLAIR's own grid; measured once while none moves."""
-        maps = (self.state.lesion_map, self.state.probability)
-        stamp = tuple((node.GetID(), node.GetImageData().GetMTime()) for node in maps)
-        if self._measured_at != stamp:
-            grid = _flair_grid(self.state)
-            labels = grid.image(np.maximum(self._numbers(), 0))
-            measured = lesion_table(labels, grid.image(node_voxels(self.state.probability)))
-            self._measured = sorted(measured, key=lambda lesion: (-lesion.volume_ml, lesion.id))
-            self._measured_at = stamp
-        return self._measured
-
-
-def _flair_grid(state: ModuleState) -> Grid:
-    """The FLAIR node's own grid, parent transform left out."""
-    empty = sitk.Image([1, 1, 1], sitk.sitkUInt8)
-    set_geometry(empty, node_matrix(state.flair, to_world=False), state.flair.GetName())
-    size = state.flair.GetImageData().GetDimensions()
-    return Grid(tuple(size), empty.GetSpacing(), empty.GetOrigin(), empty.GetDirection())

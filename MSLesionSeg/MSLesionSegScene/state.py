@@ -8,6 +8,8 @@ from typing import Any
 
 import slicer
 
+from .other_studies import bring_back, clear_result, put_aside, waiting_studies
+
 MODULE = "MSLesionSeg"
 UNDECIDED, ACCEPTED, REJECTED = "undecided", "accepted", "rejected"
 DECISIONS = (UNDECIDED, ACCEPTED, REJECTED)
@@ -56,14 +58,18 @@ class ModuleState:
 
     Args:
         scene: the ``vtkMRMLScene``; its parameter node is made when first asked for.
+        waiting: node of another study of the scene, see ``other_studies``; None speaks of the one under review.
     """
 
-    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+    def __init__(self, scene: slicer.vtkMRMLScene, waiting: slicer.vtkMRMLScriptedModuleNode | None = None) -> None:
         self.scene = scene
+        self._waiting = waiting
 
     @property
     def node(self) -> slicer.vtkMRMLScriptedModuleNode:
         """The parameter node, the one that ``ScriptedLoadableModuleLogic.getParameterNode`` finds."""
+        if self._waiting is not None:
+            return self._waiting
         node = self.scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
         if node is None:
             node = self.scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
@@ -76,7 +82,15 @@ class ModuleState:
             node.SetModuleName(MODULE)
         return node
 
-    flair = _node_property("FLAIR", "Volume node of the FLAIR, or None.")
+    @property
+    def flair(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """Volume node of the FLAIR, or None; see :meth:`set_image` for what another one brings."""
+        return self.image("FLAIR")
+
+    @flair.setter
+    def flair(self, node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        self.set_image("FLAIR", node)
+
     t1 = _node_property("T1w", "Volume node of the T1w, or None.")
     t2 = _node_property("T2w", "Volume node of the T2w, or None.")
     probability = _node_property("Probability", "Volume node of the lesion probability on the FLAIR's grid, or None.")
@@ -87,8 +101,16 @@ class ModuleState:
         "LesionMap", "Label map node that numbers the lesions for the review (see ``review``), or None."
     )
 
+    brain_map = _node_property("BrainMap", "Label map node of the brain on the FLAIR's grid, or None.")
+    zone_map = _node_property(
+        "ZoneMap", "Label map node that gives lesions their locations (``location.Zone``), or None."
+    )
+    varied_map = _node_property("VariedMap", "Volume node of how the probability varies, or None.")
+
     threshold = _number_property("Threshold", DEFAULT_THRESHOLD, "Probability from which a voxel is lesion, (0, 1].")
     minimum_mm3 = _number_property("MinimumMm3", DEFAULT_MINIMUM_MM3, "Smallest lesion, mm3.")
+
+    seconds_spent = _number_property("SecondsSpent", 0.0, "How long readers have worked on the study, seconds.")
 
     model = _text_property("Model", "Name or path of the model to use; empty for the shipped one.")
     device = _text_property("Device", 'What the network shall run on: "auto", "cpu" or "cuda"; empty for "auto".')
@@ -126,8 +148,22 @@ class ModuleState:
         return self.node.GetNodeReference(contrast)
 
     def set_image(self, contrast: str, node: slicer.vtkMRMLScalarVolumeNode | None) -> None:
-        """Name the volume node of "FLAIR", "T1w" or "T2w"; None takes it back."""
+        """Name the volume node of "FLAIR", "T1w" or "T2w"; None takes it back.
+
+        With another FLAIR the result of the first is put aside, and that of the other comes back, with its images and
+        its review, where there is one.
+        """
+        if contrast == "FLAIR" and node is not self.flair:
+            put_aside(self.scene, self.node)
+            clear_result(self.node)
+            if node is not None and bring_back(self.scene, self.node, node):
+                return
         self.node.SetNodeReferenceID(contrast, node.GetID() if node is not None else None)
+
+    def with_results(self) -> list[ModuleState]:
+        """The studies of the scene that have a result: the one under review first, then those that wait."""
+        here = [self] if None not in (self.flair, self.segmentation) else []
+        return here + [ModuleState(self.scene, waiting) for waiting in waiting_studies(self.scene)]
 
     def _json(self, name: str) -> dict[str, Any]:
         text = self.node.GetParameter(name)

@@ -1,5 +1,6 @@
 """Small studies and results for tests of the scene: real nodes, and real result folders without running the network."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,8 +8,9 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, write_probability
+from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE, write_probability
 from MSLesionSegLib.lesions import lesion_mask
+from MSLesionSegLib.location import Zone
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.provenance import PROVENANCE_FILE, build_provenance, write_provenance
 from MSLesionSegLib.results import ResultFolder
@@ -55,6 +57,14 @@ def block(corner: tuple[int, int, int], size: tuple[int, int, int]) -> tuple[sli
     return tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))
 
 
+def zone_map() -> np.ndarray:
+    """Half of the large lesion and all of the faint one touch a ventricle, the middle one is infratentorial."""
+    zones = np.zeros(SHAPE, np.uint8)
+    zones[:, :9], zones[:, 28:34] = (Zone.TOUCHES_VENTRICLE | Zone.NEAR_VENTRICLE,) * 2
+    zones[:, 22:28] = Zone.INFRATENTORIAL
+    return zones
+
+
 def mask_of(*names: str) -> np.ndarray:
     """(z, y, x) bool: the blocks of those names."""
     mask = np.zeros(SHAPE, bool)
@@ -71,6 +81,7 @@ def write_result(
     threshold: float = 0.5,
     min_mm3: float = 3.0,
     moving: dict[str, tuple[sitk.Image, sitk.Transform]] | None = None,
+    quality: Sequence[dict[str, str]] = (),
 ) -> Path:
     """A result folder as ``segment`` leaves it, from a probability map, but for the table and the overview.
 
@@ -80,6 +91,7 @@ def write_result(
         probability: (z, y, x).
         threshold, min_mm3: of the result.
         moving: contrast -> image and transform from points of the FLAIR to it.
+        quality: warnings about the images.
     """
     moving = moving or {}
     sources = {name: SeriesSource(Path(f"{name}.nii.gz"), "0" * 64) for name in ("FLAIR", *moving)}
@@ -91,6 +103,7 @@ def write_result(
         settings={"threshold": threshold, "min_lesion_mm3": min_mm3},
         device="cpu",
         runtime="torch",
+        quality=quality,
     )
     with ResultFolder(folder) as result:
         result.write_image(FLAIR_FILE, flair)
@@ -99,6 +112,8 @@ def write_result(
             result.write_image(f"{name}.nii.gz", image)
             result.write_transform(f"{name}_to_FLAIR.tfm", transform)
         write_probability(result, probability, flair)
+        if probability.shape == SHAPE:
+            result.write_image(ZONES_FILE, on_image(zone_map(), flair))
         stored = sitk.GetArrayFromImage(read_nifti(result.file(PROBABILITY_FILE)))
         mask = lesion_mask(stored, threshold, min_mm3, flair.GetSpacing())
         result.write_image(MASK_FILE, on_image(mask, flair))
@@ -121,7 +136,7 @@ def add_volume(scene: Any, image: sitk.Image, name: str) -> Any:
     return node
 
 
-def reviewed_result(scene: Any, folder: Path) -> tuple[Any, Any]:
+def reviewed_result(scene: Any, folder: Path, *, quality: Sequence[dict[str, str]] = ()) -> tuple[Any, Any]:
     """State and review of the small result, loaded."""
     from MSLesionSegScene.result_nodes import load_result
     from MSLesionSegScene.review import Review
@@ -130,5 +145,5 @@ def reviewed_result(scene: Any, folder: Path) -> tuple[Any, Any]:
     state = ModuleState(scene)
     flair = flair_image()
     state.flair = add_volume(scene, flair, "FLAIR")
-    load_result(scene, state, write_result(folder / "result", flair, probability_map()))
+    load_result(scene, state, write_result(folder / "result", flair, probability_map(), quality=quality))
     return state, Review(scene, state)
