@@ -9,11 +9,24 @@ from slicer.i18n import tr as _
 
 from MSLesionSegScene.review import LesionRow
 
+NUMBER, VOLUME, DIAMETER, PROBABILITY, LOCATION, STATE = range(6)
+
 
 def state_words(row: LesionRow) -> str:
     """The decision in words, and whether the outline was changed."""
     words = {"accepted": _("accepted"), "rejected": _("rejected"), "undecided": _("undecided")}[row.state]
     return _("{state}, edited").format(state=words) if row.edited else words
+
+
+def location_words(row: LesionRow) -> str:
+    """Where the largest share of the lesion lies, and how large it is where that is not all."""
+    share = row.shares.get(row.location, 1.0)
+    return row.location if share == 1.0 else f"{row.location} {100.0 * share:.0f} %"
+
+
+def shares_words(row: LesionRow) -> str:
+    """The share of the volume in each location that has one."""
+    return "\n".join(f"{place} {100.0 * share:.1f} %" for place, share in row.shares.items() if share)
 
 
 class LesionTable:
@@ -28,12 +41,13 @@ class LesionTable:
         self._table = table
         self._on_select = on_select
         self._quiet = False
-        titles = [_("Lesion"), _("mL"), _("mm"), _("Probability"), _("State")]
+        titles = [_("Lesion"), _("mL"), _("mm"), _("Prob."), _("Location"), _("State")]
         hints = (
             _("1 is the largest"),
             _("Volume in mL"),
             _("Longest diameter in mm"),
             _("Mean probability that the model gives its voxels"),
+            _("Where its largest share lies, and how large that is"),
             _("Your decision"),
         )
         table.setColumnCount(len(titles))
@@ -43,8 +57,9 @@ class LesionTable:
         table.verticalHeader().setVisible(False)
         table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setStretchLastSection(True)
-        table.horizontalHeader().setSortIndicator(0, qt.Qt.AscendingOrder)
+        table.horizontalHeader().setMinimumSectionSize(24)
+        table.horizontalHeader().setSectionResizeMode(LOCATION, qt.QHeaderView.Stretch)
+        table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
         table.connect("itemSelectionChanged()", self._selected)
 
     @property
@@ -86,19 +101,23 @@ class LesionTable:
         return keys[(keys.index(self.current_key) + step) % len(keys)] if self.current_key in keys else keys[0]
 
     def _fill(self, number: int, row: LesionRow) -> None:
-        values = (
-            row.id,
-            round(row.volume_ml, 3),
-            round(row.diameter_mm, 1),
-            round(row.mean_probability, 2),
+        texts = (
+            f"{row.id:5d}",  # blanks in front, so that texts sort as the numbers do
+            f"{row.volume_ml:9.3f}",
+            f"{row.diameter_mm:7.1f}",
+            f"{row.mean_probability:5.2f}",
+            location_words(row),
             state_words(row),
         )
-        for column, value in enumerate(values):
+        for column, text in enumerate(texts):
             item = self._table.item(number, column)
             if item is None:
                 item = qt.QTableWidgetItem()
                 self._table.setItem(number, column, item)
-            item.setData(qt.Qt.DisplayRole, value)
+                if column < LOCATION:
+                    item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
+            item.setText(text)
+        self._table.item(number, LOCATION).setToolTip(shares_words(row))
         self._table.item(number, 0).setData(qt.Qt.UserRole, row.key)
 
     def _choose(self, key: str) -> None:

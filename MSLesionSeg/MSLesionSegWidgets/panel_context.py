@@ -18,7 +18,7 @@ class PanelContext:
     Attributes:
         state: the module's state in the scene.
         review: the review of its result.
-        clock: how long the reader has worked on the present study.
+        clock: how long the reader has worked on the present study; kept in the scene.
         busy: whether a computation is going on; inputs stay as they are meanwhile.
     """
 
@@ -26,8 +26,9 @@ class PanelContext:
         self.scene = scene
         self.state = ModuleState(scene)
         self.review = Review(scene, self.state)
-        self.clock = ReviewClock()
+        self.clock = ReviewClock(kept=self.state)
         self.busy = False
+        self._flair = self.state.flair
         self._listeners: list[Callable[[], None]] = []
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -36,11 +37,15 @@ class PanelContext:
 
     def tell(self) -> None:
         """Let every part show what is now in the scene."""
+        if self.state.flair is not self._flair:  # another study, of which nothing can be undone yet
+            self._flair = self.state.flair
+            self.review = Review(self.scene, self.state)
+            self.clock = ReviewClock(kept=self.state)
         for listener in self._listeners:
             listener()
 
     def forget(self) -> None:
         """Start anew, as after the scene was closed or another one loaded."""
         self.review = Review(self.scene, self.state)
-        self.clock = ReviewClock()
+        self.clock = ReviewClock(kept=self.state)
         self.tell()

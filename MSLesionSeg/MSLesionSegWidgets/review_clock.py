@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 #: A longer time without a word of the reader is a pause and does not count.
 PAUSE_SECONDS = 120.0
@@ -12,19 +14,22 @@ class ReviewClock:
 
     Args:
         now: a clock in seconds that never goes back.
-
-    Attributes:
-        seconds: worked so far.
+        kept: where the sum is kept, as ``seconds_spent``, such as the state in the scene; None keeps it here.
     """
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, kept: Any = None) -> None:
         self._now = now
         self._last: float | None = None
-        self.seconds = 0.0
+        self._kept = SimpleNamespace(seconds_spent=0.0) if kept is None else kept
+
+    @property
+    def seconds(self) -> float:
+        """Worked so far."""
+        return self._kept.seconds_spent
 
     def note(self) -> None:
         """The reader has done something."""
         now = self._now()
         if self._last is not None and now - self._last <= PAUSE_SECONDS:
-            self.seconds += now - self._last
+            self._kept.seconds_spent += now - self._last
         self._last = now

@@ -56,7 +56,7 @@ class Person:
         """The texts of the lesion table, as shown."""
         table = self.ui.lesionTable
         return [
-            tuple(table.item(row, column).text() for column in range(table.columnCount))
+            tuple(table.item(row, column).text().strip() for column in range(table.columnCount))
             for row in range(table.rowCount)
         ]
 

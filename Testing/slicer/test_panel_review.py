@@ -40,10 +40,11 @@ def test_with_an_empty_scene_only_loading_can_be_pressed(opened):
 
 def test_the_table_shows_the_lesions_and_sorts_by_number(person):
     assert person.table() == [
-        ("1", "0.216", "8.1", "0.9", "undecided"),
-        ("2", "0.064", "4.7", "0.8", "undecided"),
-        ("3", "0.016", "2.5", "0.7", "undecided"),
+        ("1", "0.216", "8.1", "0.90", "periventricular 50 %", "undecided"),
+        ("2", "0.064", "4.7", "0.80", "infratentorial", "undecided"),
+        ("3", "0.016", "2.5", "0.70", "deep white matter", "undecided"),
     ]
+    assert person.ui.lesionTable.item(0, 4).toolTip() == "periventricular 50.0 %\ndeep white matter 50.0 %"
     person.ui.lesionTable.sortItems(1, person.host.qt.Qt.AscendingOrder)
     assert [row[0] for row in person.table()] == ["3", "2", "1"]
     assert person.ui.reviewedLabel.text == "0 of 3 reviewed"
@@ -283,3 +284,41 @@ def test_a_python_that_is_not_there_is_told_in_a_sentence(person):
     person.panel.segment._interpreter_chosen()
     assert "There is no Python at" in person.ui.segmentMessage.text
     assert person.panel.context.state.flair.GetImageData().GetDimensions()[::-1] == SHAPE
+
+
+def test_numbers_sort_as_numbers_and_the_table_needs_no_horizontal_scroll_bar(opened, scene, tmp_path):
+    from dataclasses import replace
+
+    _, review = reviewed_result(scene, tmp_path)
+    opened.panel.context.tell()
+    row = review.rows()[0]
+    volumes = (0.5, 12.25, 3.0, 100.0)
+    many = [replace(row, key=str(n), id=n, volume_ml=volume) for n, volume in enumerate(volumes, start=9)]
+    opened.panel.review.table.show(many)
+    for column, expected in ((0, ["9", "10", "11", "12"]), (1, ["0.500", "3.000", "12.250", "100.000"])):
+        opened.ui.lesionTable.sortItems(column, opened.host.qt.Qt.AscendingOrder)
+        assert [one[column] for one in opened.table()] == expected
+    opened.widget.parent.resize(400, 1100)
+    opened.host.app.processEvents()
+    assert not opened.ui.lesionTable.horizontalScrollBar().visible
+
+
+def test_the_time_spent_is_saved_with_the_scene_and_goes_on(person, scene, tmp_path):
+    import slicer
+
+    for row in (0, 1):
+        person.click_row(row)
+        person.pause(0.1)
+    person.click_row(2)
+    spent = person.panel.context.clock.seconds
+    assert spent > 0.15
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert person.panel.context.clock.seconds == 0.0
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    person.host.app.processEvents()
+    assert person.panel.context.clock.seconds == spent
+    person.click_row(0)
+    person.pause(0.1)
+    person.click_row(1)
+    assert person.panel.context.clock.seconds > spent + 0.05
