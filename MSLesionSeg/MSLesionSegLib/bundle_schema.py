@@ -35,6 +35,7 @@ Edge = Annotated[int, Field(ge=16, le=512)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Contrast = Literal["FLAIR", "T1w", "T2w"]
+Weight = Annotated[float, Field(ge=-1000.0, le=1000.0)]
 
 
 def _check_plain(value: Any, depth: int = 0) -> Any:
@@ -88,6 +89,41 @@ class TrainingRecord(_Strict):
     recipe: PlainDict
 
 
+class LesionCalibration(_Strict):
+    """The confidence of a lesion where the network was given certain contrasts (see ``lesion_confidence``).
+
+    Attributes:
+        contrasts: those given.
+        left_out: the contrast that the second pass leaves out; empty where it mirrors the images.
+        intercept: of the logistic regression.
+        weights: of its features, ``evidence`` and ``edge``.
+        doubtful_below: a lesion of less confidence is doubtful.
+    """
+
+    contrasts: Annotated[list[Contrast], Field(min_length=1, max_length=3)]
+    left_out: Literal["", "T1w", "T2w"]
+    intercept: Weight
+    weights: Annotated[dict[Literal["evidence", "edge"], Weight], Field(min_length=2)]
+    doubtful_below: Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Calibration(_Strict):
+    """How sure the model may be, fitted on patients whom the network had not seen.
+
+    Attributes:
+        fitted_on: one line for each case: whose, how many lesions were listed and how many were real.
+        voxel_temperature: the logit of a voxel's probability divided by it is the calibrated logit; None where no
+            temperature lowers the calibration error of patients left out of the fit.
+        lesions: one for each choice of contrasts.
+        figures: what was measured, one mapping for each measurement.
+    """
+
+    fitted_on: Annotated[list[Text], Field(min_length=1, max_length=MAX_LIST)]
+    voxel_temperature: Annotated[float, Field(gt=0.05, lt=20.0)] | None
+    lesions: Annotated[list[LesionCalibration], Field(min_length=1, max_length=4)]
+    figures: Annotated[list[PlainDict], Field(max_length=MAX_LIST)]
+
+
 class ModelDescription(_Strict):
     """The content of ``model.json``.
 
@@ -106,6 +142,7 @@ class ModelDescription(_Strict):
         flip: whether the mirrored window is averaged in.
         training: what the model was trained on.
         scores: measured figures, one mapping for each evaluation.
+        calibration: of the confidence of lesions; None for a model that has none.
         created: UTC, as 2026-01-31T12:00:00Z.
     """
 
@@ -123,6 +160,7 @@ class ModelDescription(_Strict):
     flip: bool
     training: TrainingRecord
     scores: Annotated[list[PlainDict], Field(max_length=MAX_LIST)]
+    calibration: Calibration | None = None
     created: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 
     @field_validator("architecture")

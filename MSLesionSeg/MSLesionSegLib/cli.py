@@ -97,6 +97,10 @@ def segment(
     ] = None,
     brain_mask: Annotated[Path | None, typer.Option(help="own brain mask, on the FLAIR's grid")] = None,
     registered: Annotated[bool, typer.Option("--registered", help="T1w and T2w already lie on the FLAIR")] = False,
+    confidence: Annotated[
+        bool,
+        typer.Option(help="say how sure each lesion is, by a second pass of the network"),
+    ] = True,
     flair_series: Annotated[int | None, typer.Option(help=SERIES_HELP.format("FLAIR"))] = None,
     t1_series: Annotated[int | None, typer.Option(help=SERIES_HELP.format("T1w"))] = None,
     t2_series: Annotated[int | None, typer.Option(help=SERIES_HELP.format("T2w"))] = None,
@@ -124,6 +128,7 @@ def segment(
         min_lesion_mm3=min_volume,
         brain_mask=brain_mask,
         registered=registered,
+        confidence=confidence,
     )
     context.obj.result(_payload(out, run_segment(request, context.obj)))
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
+from .lesion_confidence import rate_lesions
 from .lesion_table import Lesion, lesion_table, write_lesion_csv
 from .lesions import label_lesions, lesion_mask, quantise_probability
 from .location import lesion_locations
@@ -22,6 +23,7 @@ from .results import ResultFolder
 
 FLAIR_FILE = "FLAIR.nii.gz"
 PROBABILITY_FILE = "lesion_probability.nii.gz"
+SECOND_FILE = "second_probability.nii.gz"
 BRAIN_FILE = "brain_mask.nii.gz"
 MASK_FILE = "lesion_mask.nii.gz"
 TABLE_FILE = "lesions.csv"
@@ -34,17 +36,20 @@ FINISHED_FILES = (MASK_FILE, TABLE_FILE, LOCATION_FILE, OVERVIEW_FILE, PROVENANC
 _NO_OVERVIEW = f"{OVERVIEW_FILE} was left out, because matplotlib is not installed."
 
 
-def write_probability(result: ResultFolder, probability: np.ndarray, flair: sitk.Image) -> None:
-    """Write the probability map of a result, rounded to the steps in which it is kept.
+def write_probability(
+    result: ResultFolder, probability: np.ndarray, flair: sitk.Image, name: str = PROBABILITY_FILE
+) -> None:
+    """Write a probability map of a result, rounded to the steps in which it is kept.
 
     Args:
         result: the open result folder.
         probability: (z, y, x), 0 to 1, on the grid of ``flair``.
         flair: gives origin, spacing and direction.
+        name: ``PROBABILITY_FILE``, or ``SECOND_FILE`` for that of the second pass.
     """
     image = sitk.GetImageFromArray(quantise_probability(probability))
     image.CopyInformation(flair)
-    result.write_image(PROBABILITY_FILE, image)
+    result.write_image(name, image)
 
 
 def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
@@ -52,7 +57,8 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
 
     Args:
         result: the open result folder; holds ``FLAIR.nii.gz``, ``lesion_probability.nii.gz`` and ``brain_mask.nii.gz``,
-            all on the FLAIR's grid. With ``location_zones.nii.gz`` there, lesions get their locations.
+            all on the FLAIR's grid. With ``location_zones.nii.gz`` there, lesions get their locations; with
+            ``second_probability.nii.gz``, their confidence.
         provenance: from :func:`~.provenance.build_provenance`; its settings give ``threshold`` and ``min_lesion_mm3``.
 
     Returns:
@@ -79,6 +85,9 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
         locations = lesion_locations(numbers, sitk.GetArrayViewFromImage(zones))
         lesions = [replace(lesion, location=one.main) for lesion, one in zip(lesions, locations, strict=True)]
         write_location_csv(result.file(LOCATION_FILE), locations)
+    if result.file(SECOND_FILE).exists():
+        second = read_nifti(result.file(SECOND_FILE))
+        lesions = rate_lesions(lesions, labels, probability, second, brain, provenance["confidence"], threshold)
 
     model = _model_text(provenance)
     result.write_image(MASK_FILE, _on_grid(mask, probability))

@@ -25,6 +25,8 @@ COLUMNS = {
     "mean_probability": ("mean_probability", 4),
     "max_probability": ("max_probability", 4),
     "location": ("location", None),
+    "confidence": ("confidence", 2),
+    "doubtful": ("doubtful", None),
 }
 """Field of :class:`Lesion` -> name of its CSV column and number of decimals (None: text)."""
 
@@ -44,6 +46,8 @@ class Lesion:
             0 for a lesion of one voxel.
         mean_probability, max_probability: over its voxels, 0 to 1.
         location: one of ``location.LOCATIONS``; empty where none is determined.
+        confidence: probability that the lesion is real (see ``lesion_confidence``); None where there is none.
+        doubtful: why it is doubtful; empty where it is not.
     """
 
     id: int
@@ -55,6 +59,8 @@ class Lesion:
     mean_probability: float
     max_probability: float
     location: str = ""
+    confidence: float | None = None
+    doubtful: str = ""
 
 
 def lesion_table(labels: sitk.Image, probability: sitk.Image) -> list[Lesion]:
@@ -167,10 +173,15 @@ def write_lesion_csv(
     if model:
         text.write(f"# model: {model}\n")
     text.write("# volumes in mL; centroids in mm, RAS; longest diameter in mm between voxel centres (0: one voxel)\n")
+    if any(lesion.confidence is not None for lesion in lesions):
+        text.write(
+            "# confidence: probability that a lesion is real, fitted on a few patients; "
+            "it need not hold at another site\n"
+        )
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(column for column, _ in COLUMNS.values())
     for lesion in lesions:
-        writer.writerow(_cell(getattr(lesion, name), decimals) for name, (_, decimals) in COLUMNS.items())
+        writer.writerow(table_cell(getattr(lesion, name), decimals) for name, (_, decimals) in COLUMNS.items())
     Path(path).write_bytes(text.getvalue().encode("utf-8"))
 
 
@@ -185,11 +196,18 @@ def read_lesion_csv(path: Path | str) -> list[Lesion]:
         reader = csv.DictReader(line for line in text.splitlines() if not line.startswith("#"))
         if reader.fieldnames != [column for column, _ in COLUMNS.values()]:
             raise ValueError(reader.fieldnames)
-        kinds = {field.name: field.type for field in fields(Lesion)}
+        kinds = {field.name: field.type for field in fields(Lesion)} | {"confidence": _number_or_none}
         return [Lesion(**{name: kinds[name](row[column]) for name, (column, _) in COLUMNS.items()}) for row in reader]
     except (OSError, ValueError, TypeError, csv.Error) as error:
         raise StudyError(f"{path} is not a lesion table that can be read.", "Segment the study again.") from error
 
 
-def _cell(value: int | float | str, decimals: int | None) -> str:
+def table_cell(value: int | float | str | None, decimals: int | None) -> str:
+    """A value as it stands in the table: with its decimals, as text, or empty where there is none."""
+    if value is None:
+        return ""
     return str(value) if decimals is None else f"{value:.{decimals}f}"
+
+
+def _number_or_none(text: str) -> float | None:
+    return float(text) if text else None

@@ -24,7 +24,8 @@ SEGMENT_STAGES: Mapping[str, float] = {
     "brain": 8,
     "bias": 10,
     "resample": 2,
-    "network": 56,
+    "network": 40,
+    "confidence": 16,
     "lesions": 1,
     "write": 6,
 }

@@ -22,10 +22,11 @@ from .command_record import refuse_other_commands, write_record
 from .dissemination import NOTICE as SUPPORT
 from .dissemination import dissemination_in_space, summary_sentence
 from .errors import StudyError, UsageError
-from .finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE
+from .finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, SECOND_FILE, ZONES_FILE
 from .grid import same_grid
 from .images import read_image
-from .lesion_table import COLUMNS, Lesion, lesion_table
+from .lesion_confidence import CONFIDENCE_NOTICE, rate_lesions, review_order
+from .lesion_table import COLUMNS, Lesion, lesion_table, table_cell
 from .lesions import label_lesions, lesion_mask
 from .location import LOCATIONS, LesionLocation, lesion_locations
 from .nifti import read_nifti
@@ -49,6 +50,7 @@ class ReadResult:
         labels: numbered lesions on the FLAIR's grid, int32, 0 background.
         lesions: the lesion table.
         locations: of the same lesions; empty where the result has none.
+        rule: the provenance's block ``confidence``; None where the result has none.
         mask_sha256: of a reader's own mask or lesions; None where the result's mask is reported.
     """
 
@@ -104,6 +106,18 @@ class ReadResult:
             self.lesions = [
                 replace(lesion, location=one.main) for lesion, one in zip(self.lesions, self.locations, strict=True)
             ]
+        self.rule: dict[str, Any] | None = record.get("confidence")
+        if self.rule is not None:
+            second = read_nifti(folder / SECOND_FILE)
+            self.lesions = rate_lesions(
+                self.lesions,
+                self.labels,
+                probability,
+                second,
+                self.brain,
+                self.rule,
+                record["settings"]["threshold"],
+            )
 
 
 def write_report(
@@ -175,6 +189,7 @@ def report_data(read: ReadResult, title: str = "") -> dict[str, Any]:
         }
         if items
         else None,
+        "confidence": _confidence(read),
         "lesions": _rows(read),
         "model": record["models"].get("lesion", {}),
         "models": record["models"],
@@ -206,6 +221,19 @@ def _by_location(read: ReadResult) -> list[dict[str, Any]]:
     return rows
 
 
+def _confidence(read: ReadResult) -> dict[str, Any] | None:
+    """What the confidence of the lesions rests on, and in which order to look at them; None where there is none."""
+    if read.rule is None:
+        return None
+    return {
+        "notice": CONFIDENCE_NOTICE,
+        "fitted_on": read.rule["fitted_on"],
+        "doubtful_below": read.rule["doubtful_below"],
+        "doubtful": sum(bool(lesion.doubtful) for lesion in read.lesions),
+        "review_order": [lesion.id for lesion in review_order(read.lesions)],
+    }
+
+
 def _rows(read: ReadResult) -> list[dict[str, Any]]:
     """One dict a lesion, named as the columns of ``lesions.csv``, with its shares."""
     shares = {one.id: dict(one.shares) for one in read.locations}
@@ -222,10 +250,7 @@ def _csv(data: dict[str, Any]) -> str:
         [*(column for column, _ in COLUMNS.values()), *(f"{name.replace(' ', '_')}_share" for name in LOCATIONS)]
     )
     for row in data["lesions"]:
-        cells = [
-            str(row[column]) if decimals is None else f"{row[column]:.{decimals}f}"
-            for column, decimals in COLUMNS.values()
-        ]
+        cells = [table_cell(row[column], decimals) for column, decimals in COLUMNS.values()]
         shares = row["shares"]
         writer.writerow([*cells, *(f"{shares[place]:.3f}" if shares else "" for place in LOCATIONS)])
     return text.getvalue()

@@ -47,7 +47,8 @@ def report_page(data: Mapping[str, Any], pictures: Mapping[int, bytes]) -> str:
         *_warnings(data["quality"]),
         *_locations(data["locations"]),
         *_dissemination(data["dissemination_in_space"]),
-        *_lesions(data["lesions"], pictures),
+        *_confidence(data["confidence"]),
+        *_lesions(_in_review_order(data), pictures),
         "<h2>How it was made</h2>",
         _made(data),
         *_notes(data["notes"]),
@@ -110,6 +111,26 @@ def _supporting(area: Mapping[str, Any]) -> str:
     return ", ".join(str(number) for number in area["lesions"]) or "none found"
 
 
+def _confidence(found: Mapping[str, Any] | None) -> list[str]:
+    if found is None:
+        return []
+    count = found["doubtful"]
+    told = "No lesion is doubtful" if count == 0 else f"{count} {'lesion is' if count == 1 else 'lesions are'} doubtful"
+    order = "" if count == 0 else "; look at them first, they come first below"
+    return [
+        "<h2>How sure</h2>",
+        f"<p>{told} (confidence below {found['doubtful_below']:.2f}){order}.</p>",
+        f'<p class="notice">{escape(found["notice"])}</p>',
+        "<ul>" + "".join(f"<li>{escape(line)}</li>" for line in found["fitted_on"]) + "</ul>",
+    ]
+
+
+def _in_review_order(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    rows = {row["id"]: row for row in data["lesions"]}
+    order = data["confidence"]["review_order"] if data["confidence"] else rows
+    return [rows[number] for number in order]
+
+
 def _lesions(rows: Sequence[Mapping[str, Any]], pictures: Mapping[int, bytes]) -> list[str]:
     if not rows:
         return ["<h2>Lesions</h2>", "<p>No lesion was found.</p>"]
@@ -131,8 +152,15 @@ def _card(row: Mapping[str, Any], picture: bytes | None) -> str:
     return (
         f'<div class="lesion">{image}<div><b>{row["id"]}: {row["volume_ml"]:.4f} mL</b><br>'
         f"{_place(row)}<br>{row['longest_diameter_mm']:.2f} mm long<br>"
-        f"probability {row['mean_probability']:.4f}<br>at {place}</div></div>"
+        f"probability {row['mean_probability']:.4f}<br>at {place}{_doubt(row)}</div></div>"
     )
+
+
+def _doubt(row: Mapping[str, Any]) -> str:
+    if row["confidence"] is None:
+        return ""
+    doubtful = f'<br><span class="notice">doubtful: {escape(row["doubtful"])}</span>' if row["doubtful"] else ""
+    return f"<br>confidence {row['confidence']:.2f}{doubtful}"
 
 
 def _place(row: Mapping[str, Any]) -> str:

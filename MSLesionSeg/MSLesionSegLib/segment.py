@@ -12,7 +12,7 @@ import SimpleITK as sitk
 
 from .brain_mask import find_in_head, read_off
 from .errors import ModelError, StudyError
-from .finish import BRAIN_FILE, FLAIR_FILE, ZONES_FILE, finish, write_probability
+from .finish import BRAIN_FILE, FLAIR_FILE, SECOND_FILE, ZONES_FILE, finish, write_probability
 from .grid import resample
 from .images import input_sha256, read_image
 from .lesions import check_settings
@@ -25,6 +25,7 @@ from .provenance import build_provenance
 from .quality import check_quality
 from .results import ResultFolder
 from .runtime import choose_runtime, load_network
+from .second_pass import calibration_for, second_pass
 from .study import CONTRASTS, SeriesSource, Study, check_brain_volume, read_study
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class SegmentRequest:
         min_lesion_mm3: smallest lesion in mm3; None takes the model's.
         brain_mask: the user's own brain mask, an image file; None finds one.
         registered: T1w and T2w already lie on the FLAIR.
+        confidence: run the network a second time where there may be lesions, to say how sure each is.
     """
 
     flair: Path
@@ -65,6 +67,7 @@ class SegmentRequest:
     min_lesion_mm3: float | None = None
     brain_mask: Path | None = None
     registered: bool = False
+    confidence: bool = True
 
 
 def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
@@ -106,6 +109,13 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
         progress.stage("network", f"on {predictor.device} ({runtime})")
         channels = prepared.channels[[CONTRASTS.index(name) for name in bundle.model.contrasts]]
         probability = predictor.predict(channels, prepared.brain, progress)
+        confidence, confidence_notes = _confidence_rule(request, bundle, study)
+        second = None
+        if confidence is not None:
+            progress.stage("confidence")
+            second = second_pass(
+                predictor, channels, bundle.model.contrasts, confidence["left_out"], probability, progress
+            )
         progress.stage("lesions")
         on_flair = probability_on_flair(probability, prepared, study.flair)
         zones, zone_notes = _zones(prepared, probability, study.flair)
@@ -115,14 +125,17 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
             settings=settings,
             device=predictor.device.type,
             runtime=runtime,
-            notes=[*prepared.notes, *([predictor.note] if predictor.note else []), *zone_notes],
+            notes=[*prepared.notes, *([predictor.note] if predictor.note else []), *zone_notes, *confidence_notes],
             quality=[asdict(warning) for warning in quality],
             brain_mask=mask_source,
             started=started,
         )
+        provenance["confidence"] = confidence
         progress.stage("write")
         _write_images(result, study, prepared)
         write_probability(result, on_flair, study.flair)
+        if second is not None:
+            write_probability(result, probability_on_flair(second, prepared, study.flair), study.flair, SECOND_FILE)
         if zones is not None:
             result.write_image(ZONES_FILE, zones)
         progress.update(0.4)
@@ -180,6 +193,7 @@ def _settings(request: SegmentRequest, bundle: Bundle) -> dict[str, Any]:
         "spacing_mm": model.spacing_mm,
         "flip": model.flip,
         "own_brain_mask": request.brain_mask is not None,
+        "confidence": request.confidence,
     }
 
 
@@ -228,6 +242,22 @@ def _zones(prepared: PreparedStudy, probability: np.ndarray, flair: sitk.Image) 
         return zones_on_flair(prepared, probability, flair), []
     except StudyError as error:
         return None, [error.message]
+
+
+def _confidence_rule(request: SegmentRequest, bundle: Bundle, study: Study) -> tuple[dict[str, Any] | None, list[str]]:
+    """How lesions get their confidence, as plain values; none where it is not wanted, or, with a note, not known."""
+    if not request.confidence or bundle.model.calibration is None:
+        return None, []
+    entry = calibration_for(bundle.model, study.contrasts)
+    if entry is None:
+        given = " + ".join(study.contrasts)
+        return None, [f"Lesions have no confidence: the model was not calibrated for {given}."]
+    calibration = bundle.model.calibration
+    return {
+        **entry.model_dump(mode="json"),
+        "fitted_on": list(calibration.fitted_on),
+        "voxel_temperature": calibration.voxel_temperature,
+    }, []
 
 
 def _identity(bundle: Bundle) -> dict[str, str]:
