@@ -63,10 +63,20 @@ def check_quality(study: Study, prepared: PreparedStudy) -> list[QualityWarning]
     found = list(_cut(prepared.brain_on_flair))
     for name in study.contrasts:
         image = study.image(name)
-        found += [*_thick(name, image), *_motion(name, image), *_coverage(name, prepared)]
+        found += [*check_series(name, image), *_coverage(name, prepared)]
         wrong = list(_wrong_contrast(name, image, prepared))
         found += wrong or [*_agent(name, study, prepared), *_unusual(name, prepared)]
     return found
+
+
+def check_series(name: str, image: sitk.Image) -> list[QualityWarning]:
+    """What of :func:`check_quality` can be seen on one series before anything is computed: thick slices and motion.
+
+    Args:
+        name: ``FLAIR``, ``T1w`` or ``T2w``.
+        image: 3D, mm.
+    """
+    return [*_thick(name, image), *_motion(name, image)]
 
 
 def _thick(name: str, image: sitk.Image) -> list[QualityWarning]:

@@ -1,5 +1,6 @@
 """Section Inputs: load a study, and say which volume is the FLAIR, the T1w and the T2w."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,14 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
+from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.quality import check_series
 from MSLesionSegScene import layouts, study_loading
+from MSLesionSegScene.volumes import node_to_image
 
 from .message_line import MessageLine
 from .panel_context import PanelContext
+from .quality_line import show_warnings
 
 FILTER = "NIfTI, NRRD, MetaImage, DICOM (*)"
 FOLDER_KEY = "MSLesionSeg/StudyFolder"
@@ -39,6 +44,7 @@ class InputsSection:
         for selector in self.selectors.values():
             selector.connect("currentNodeChanged(vtkMRMLNode*)", self._chosen)
         self._tell_guesses({})
+        self._judged: tuple[str, ...] | None = None
         context.listen(self.refresh)
 
     def enter(self) -> None:
@@ -54,6 +60,7 @@ class InputsSection:
             selector.setCurrentNode(self._context.state.image(contrast))
             selector.setEnabled(not self._context.busy)
         self._showing = False
+        self._judge()
         self._ui.loadButton.setEnabled(not self._context.busy)
         self._ui.guessButton.setEnabled(not self._context.busy)
         self._ui.sideBySideButton.setEnabled(self._context.state.flair is not None)
@@ -96,6 +103,7 @@ class InputsSection:
         for contrast, (node, _guess) in found.items():
             self._context.state.set_image(contrast, node)
         self._tell_guesses({contrast: guess for contrast, (_node, guess) in found.items()})
+        self._tell_waiting()
         self._context.tell()
 
     def _chosen(self, _node: Any = None) -> None:
@@ -103,11 +111,39 @@ class InputsSection:
         if self._showing or self._context.scene.IsClosing() or self._context.scene.IsImporting():
             return
         state = self._context.state
-        for contrast, selector in self.selectors.items():
-            if state.image(contrast) is not selector.currentNode():
-                state.set_image(contrast, selector.currentNode())
-                self._tell(contrast, "")
+        if state.flair is not (flair := self.selectors["FLAIR"].currentNode()):
+            state.flair = flair  # may bring back its T1w and T2w
+            self._tell_guesses({})
+            self._tell_waiting()
+        else:
+            for contrast, selector in self.selectors.items():
+                if state.image(contrast) is not selector.currentNode():
+                    state.set_image(contrast, selector.currentNode())
+                    self._tell(contrast, "")
         self._context.tell()
+
+    def _judge(self) -> None:
+        """Warn of what can be seen on the images chosen before anything is computed."""
+        chosen = {name: node for name in self.selectors if (node := self._context.state.image(name)) is not None}
+        ids = tuple(f"{name} {node.GetID()}" for name, node in chosen.items())
+        if ids == self._judged:
+            return
+        self._judged = ids
+        sentences = []
+        for name, node in chosen.items():
+            with contextlib.suppress(StudyError):  # it is told when the computation is started
+                sentences += [warning.message for warning in check_series(name, node_to_image(node))]
+        show_warnings(self._ui.inputsQuality, sentences)
+
+    def _tell_waiting(self) -> None:
+        """Say that reviews of other studies of the scene are not lost, and how to go back to one."""
+        state = self._context.state
+        waiting = [f'"{one.flair.GetName()}"' for one in state.with_results() if one.flair is not state.flair]
+        if waiting:
+            text = _("Another study of this scene keeps its review: choose {names} as FLAIR to go back to it.")
+            self._message.say(text.format(names=_(" or ").join(waiting)))
+        else:
+            self._message.clear()
 
     def _tell_guesses(self, guesses: dict[str, Any]) -> None:
         for contrast in self._guesses:

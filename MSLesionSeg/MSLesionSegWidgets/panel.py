@@ -4,10 +4,12 @@ from typing import Any
 
 import slicer
 
+from .areas_list import AreasList
 from .edit_section import EditSection
 from .export_section import ExportSection
 from .inputs_section import InputsSection
 from .panel_context import PanelContext
+from .quality_line import QualityLine
 from .review_section import ReviewSection
 from .segment_section import SegmentSection
 
@@ -29,7 +31,9 @@ class Panel:
         self.context = PanelContext(scene)
         self.inputs = InputsSection(ui, self.context)
         self.segment = SegmentSection(ui, self.context)
+        self.quality = QualityLine(ui, self.context)
         self.review = ReviewSection(ui, self.context)
+        self.areas = AreasList(ui, self.context, self.review)
         self.edit = EditSection(ui, self.context, self._editing)
         self.export = ExportSection(ui, self.context)
         self._another_scene = False

@@ -106,24 +106,12 @@ class SegmentSection:
         with self._message.trying():
             if not ensure_installed(slicer.util.mainWindow()):
                 raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
-            if not self._may_replace():
-                return
             with slicer.util.WaitCursor():
                 self.run.start(registered=self._ui.registeredCheck.checked)
             self._ui.logText.clear()
             self._warnings = []
             self._last = None
             self._show_running(True)
-
-    def _may_replace(self) -> bool:
-        """Ask before the review of another FLAIR is given up; there is one review a scene."""
-        state = self._context.state
-        if not state.lesions or self._context.review.has_result:
-            return True
-        return slicer.util.confirmOkCancelDisplay(
-            _("The decisions on the other study of this scene will be given up; save the scene first to keep them."),
-            _("Find lesions"),
-        )
 
     def install(self) -> None:
         """Show what the computation needs, and install it if the user wants."""

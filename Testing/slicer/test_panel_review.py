@@ -230,13 +230,21 @@ def test_a_flair_that_is_removed_leaves_nothing_to_review(person, scene):
 def test_another_flair_has_no_result_until_lesions_are_found_on_it(person):
     import slicer
 
-    before = person.table()
     other = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name="other")
+    person.click_row(1)
+    person.press("rejectButton")
+    before = person.table()
     person.ui.flairSelector.setCurrentNode(other)
     assert person.table() == []
     assert not person.ui.exportMaskButton.enabled
+    assert not person.ui.undoButton.enabled
+    assert person.ui.inputsMessage.text == (
+        'Another study of this scene keeps its review: choose "FLAIR" as FLAIR to go back to it.'
+    )
     person.ui.flairSelector.setCurrentNode(slicer.util.getNode("FLAIR"))
     assert person.table() == before
+    assert person.states() == ["undecided", "rejected", "undecided"]
+    assert not person.ui.inputsMessage.visible
 
 
 def test_coming_back_from_the_dicom_module_finds_what_was_loaded_there(opened, scene):
@@ -322,3 +330,45 @@ def test_the_time_spent_is_saved_with_the_scene_and_goes_on(person, scene, tmp_p
     person.pause(0.1)
     person.click_row(1)
     assert person.panel.context.clock.seconds > spent + 0.05
+
+
+def test_areas_name_lesions_and_a_click_on_a_number_goes_there(person):
+    person.ui.areasSection.collapsed = False
+    person.host.app.processEvents()
+    text = person.ui.areasLabel.text
+    assert '&#9745; Periventricular: <a href="1">1</a>' in text
+    assert '&#9745; Infratentorial: <a href="2">2</a>' in text
+    assert "&#9744; Cortical or juxtacortical: no lesion of at least 3 mm" in text
+    assert "Spinal cord: not on these images" in text
+    assert "2 of 3 assessed areas" in text and "not a diagnosis" in text
+    person.ui.areasLabel.linkActivated.emit("2")
+    assert person.panel.review.table.current_key == "2"
+    person.press("rejectButton")
+    assert "&#9744; Infratentorial" in person.ui.areasLabel.text
+
+
+def test_warnings_of_the_result_stay_with_it_also_in_a_saved_scene(opened, scene, tmp_path):
+    import slicer
+
+    warning = {"code": "motion", "series": "FLAIR", "message": "FLAIR: neighbouring slices are shifted by 0.9 mm."}
+    reviewed_result(scene, tmp_path, quality=[warning])
+    opened.panel.context.tell()
+    assert "FLAIR: neighbouring slices are shifted by 0.9 mm." in opened.ui.qualityLabel.text
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    scene.Clear(0)
+    assert not opened.ui.qualityLabel.visible
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    opened.host.app.processEvents()
+    assert "shifted by 0.9 mm" in opened.ui.qualityLabel.text
+
+
+def test_thick_slices_are_told_before_anything_is_computed(opened, scene):
+    import slicer
+
+    thick = slicer.util.addVolumeFromArray(np.zeros((20, 30, 30), np.int16), name="FLAIR")
+    thick.SetSpacing(1.0, 1.0, 6.0)
+    opened.ui.flairSelector.setCurrentNode(thick)
+    assert "FLAIR: slices lie 6.0 mm apart (3 mm or less are recommended)" in opened.ui.inputsQuality.text
+    thin = slicer.util.addVolumeFromArray(np.zeros((30, 30, 30), np.int16), name="thin")
+    opened.ui.flairSelector.setCurrentNode(thin)
+    assert not opened.ui.inputsQuality.visible
