@@ -25,6 +25,7 @@ class SideJob:
         message: takes a failure, and a cancel.
         on_done: called with what the command reported.
         on_change: called when a run begins and when it has ended.
+        on_step: called with each step that it tells.
 
     Attributes:
         warnings: sentences of the present or the last run.
@@ -38,6 +39,7 @@ class SideJob:
         message: MessageLine,
         on_done: Callable[[dict[str, Any]], None],
         on_change: Callable[[], None],
+        on_step: Callable[[Step], None] = lambda _step: None,
     ) -> None:
         self._context = context
         self._button = button
@@ -45,6 +47,7 @@ class SideJob:
         self._message = message
         self._on_done = on_done
         self._on_change = on_change
+        self._on_step = on_step
         self._text = str(button.text)
         self.warnings: list[str] = []
         self._worker = context.new_worker()
@@ -85,6 +88,7 @@ class SideJob:
     def _step(self, step: Step, _seconds: float | None) -> None:
         self._bar.setValue(round(step.fraction * PER_MILLE))
         self._bar.setToolTip(step.message)
+        self._on_step(step)
 
     def _ended(self, end: End) -> None:
         self._show()

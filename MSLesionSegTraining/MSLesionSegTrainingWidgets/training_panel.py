@@ -1,11 +1,13 @@
 """The panel of the module MSLesionSegTraining: its tabs, wired to one another and to the scene."""
 
-import importlib
-import importlib.util
 from typing import Any
+
+import slicer
 
 from MSLesionSegWidgets.message_line import MessageLine
 
+from .promote_section import PromoteSection
+from .retrain_section import RetrainSection
 from .training_context import TrainingContext
 from .worklist_section import WorklistSection
 
@@ -25,16 +27,18 @@ class TrainingPanel:
     """
 
     def __init__(self, ui: Any, scene: Any) -> None:
+        self._scene = scene
         self.context = TrainingContext(scene, MessageLine(ui.messageLabel))
-        self.sections: dict[str, Any] = {"worklist": WorklistSection()}
-        for name, section in (("retrain", "RetrainSection"), ("promote", "PromoteSection")):
-            made = _section(f"{name}_section", section)
-            if made is None:
-                ui.tabs.removeTab(ui.tabs.indexOf(getattr(ui, f"{name}Tab")))
-            else:
-                self.sections[name] = made
+        self.sections = {"worklist": WorklistSection(), "retrain": RetrainSection(), "promote": PromoteSection()}
         for name, section in self.sections.items():
             section.build(getattr(ui, f"{name}Tab").layout(), self.context)
+        events = {
+            slicer.vtkMRMLScene.StartCloseEvent: self._scene_closes,
+            slicer.vtkMRMLScene.EndCloseEvent: self._scene_changed,
+            slicer.vtkMRMLScene.EndImportEvent: self._scene_changed,
+            slicer.vtkMRMLScene.NodeRemovedEvent: self._node_removed,
+        }
+        self._tags = [scene.AddObserver(event, method) for event, method in events.items()]
 
     def enter(self) -> None:
         """The module is shown."""
@@ -48,12 +52,20 @@ class TrainingPanel:
 
     def close(self) -> None:
         """The panel goes: save, give back, end what was started."""
+        for tag in self._tags:
+            self._scene.RemoveObserver(tag)
+        self._tags = []
         for section in self.sections.values():
             section.close()
         self.context.close()
 
+    def _scene_closes(self, *_: Any) -> None:
+        self.sections["worklist"].scene_closes()
 
-def _section(module: str, name: str) -> Any:
-    if importlib.util.find_spec(f".{module}", __package__) is None:
-        return None
-    return getattr(importlib.import_module(f".{module}", __package__), name)()
+    def _scene_changed(self, *_: Any) -> None:
+        self.context.study.forget()
+        self.context.tell()
+
+    def _node_removed(self, *_: Any) -> None:
+        if not (self._scene.IsClosing() or self._scene.IsImporting() or self._scene.IsBatchProcessing()):
+            self.context.study.tell()

@@ -38,6 +38,7 @@ class WorkCase:
         second_dice: Dice of the two masks; None where nobody read it a second time.
         mask: its finished mask, or None.
         finished: UTC time at which that was finished or it was excluded, as its file says; empty where it is neither.
+        reason: why it was excluded.
     """
 
     study: StudyFiles
@@ -50,6 +51,7 @@ class WorkCase:
     second_dice: float | None = None
     mask: Path | None = None
     finished: str = ""
+    reason: str = ""
 
     @property
     def name(self) -> str:
@@ -80,12 +82,14 @@ def ordered(cases: Sequence[WorkCase], by: str = "uncertainty", *, descending: b
 
     Args:
         cases: of a work list.
-        by: "uncertainty" (most unsure first), "name", "state" (in the order of work), "annotator" or "changed".
+        by: "uncertainty" (most unsure first), "name", "contrasts" (fewest first), "state" (in the order of work),
+            "annotator" or "changed".
         descending: None takes the usual direction: most unsure first, all others ascending.
     """
     keys: dict[str, Any] = {
         "uncertainty": lambda case: case.uncertain_ml,
         "name": lambda case: case.name,
+        "contrasts": lambda case: len(case.study.images),
         "state": lambda case: STATES.index(case.state),
         "annotator": lambda case: case.annotator or None,
         "changed": lambda case: case.changed or None,
@@ -161,6 +165,7 @@ def _case(root: Path, study: StudyFiles, measure: bool) -> WorkCase:
         second_dice=second.get("Agreement", {}).get("Dice"),
         mask=found[0] if found else None,
         finished=str((excluded or sidecar).get("Time", "")),
+        reason=str(excluded.get("Reason", "")),
     )
 
 
