@@ -2,6 +2,10 @@
 
 import gzip
 import json
+import random
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -200,6 +204,36 @@ def test_an_import_goes_on_where_it_stopped_and_mends_a_case_without_its_mask(tm
     (dataset / "derivatives/annotations/sub-02/anat").rename(tmp_path / "away")
     import_set("mendeley60", source, dataset, SilentProgress())
     assert (dataset / "derivatives/annotations/sub-02/anat/sub-02_label-lesion_mask.nii.gz").is_file()
+    assert list(dataset.glob(".partial*")) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
+def test_imports_killed_at_random_moments_leave_whole_cases_and_the_next_one_finishes(tmp_path):
+    source, dataset = mendeley(tmp_path / "source", 60), tmp_path / "set"
+    import_set("mendeley60", source, tmp_path / "whole", SilentProgress())
+    words = ["import", "mendeley60", str(source), str(dataset), "--progress", "json"]
+    cut, chance = 0, random.Random(0)
+    for _ in range(4):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "MSLesionSegTrainingLib", *words], stdout=subprocess.PIPE, text=True
+        )
+        for line in process.stdout:
+            if "import" in line:
+                break
+        time.sleep(chance.uniform(0.0, 0.1))
+        process.kill()
+        process.communicate()
+        cut += process.returncode == -9
+        cases, problems = index_cases(dataset) if list(dataset.glob("sub-*")) else ([], [])
+        assert [problem for problem in problems if "mask" not in str(problem)] == []
+        assert len(cases) <= 60
+    assert cut > 0
+    assert import_set("mendeley60", source, dataset, SilentProgress()).cases == 60
+    ours, whole = (
+        {file.relative_to(root): file.read_bytes() for file in root.rglob("*.nii.gz")}
+        for root in (dataset, tmp_path / "whole")
+    )
+    assert ours == whole and len(ours) == 120
     assert list(dataset.glob(".partial*")) == []
 
 

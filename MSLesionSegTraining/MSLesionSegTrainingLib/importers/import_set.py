@@ -18,6 +18,7 @@ import SimpleITK as sitk
 
 from MSLesionSegLib import __version__
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
+from MSLesionSegLib.folder_lock import FolderLock
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.itk_quiet import itk_quiet
 from MSLesionSegLib.nifti import write_nifti
@@ -25,10 +26,11 @@ from MSLesionSegLib.protocol import Progress
 
 from ..cases import ANNOTATIONS
 from ..mask_lattice import steps_to_flair
-from .source import Extra, SourceCase
+from .source import Extra, Found, SourceCase
 from .table import SETS, PublicSet
 
 _CHUNK = 1 << 20
+LOCK, PARTIAL_FOLDER = ".import.lock", ".partial-"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Imported:
 def import_set(name: str, source: Path, dataset: Path, progress: Progress, key: Path | None = None) -> Imported:
     """Import a public set; a case is there whole or not at all, and those that are there already are kept.
 
+    What a killed import left behind is removed by the next one.
+
     Args:
         name: of the set, as in ``SETS``.
         source: folder of the set as downloaded.
@@ -57,7 +61,8 @@ def import_set(name: str, source: Path, dataset: Path, progress: Progress, key: 
     Raises:
         UsageError: the set is not known, or the key lies in the data set.
         StudyError: the source holds no case of that set.
-        OutputError: the data set holds something else, or other cases under the same ids, or cannot be written.
+        OutputError: the data set holds something else, or other cases under the same ids, or cannot be written, or
+            another process imports into it.
     """
     if name not in SETS:
         raise UsageError(f"The set {name} is not known.", f"Known are {', '.join(SETS)}.")
@@ -65,28 +70,41 @@ def import_set(name: str, source: Path, dataset: Path, progress: Progress, key: 
         raise UsageError(f"The key {key} would lie inside the data set.", "Name a file outside it.")
     public = SETS[name]
     found = public.find(source)
-    ids = _ids(found.cases)
-    left_out, imported, total = [], 0, len(found.cases) + len(found.extras)
+    lock = FolderLock(dataset / LOCK)
     try:
-        _describe(dataset, public)
-        for number, case in enumerate(found.cases):
-            inner = ids[number]
-            progress.update(number / total, inner.parts[0])
-            try:
-                _add_case(dataset, inner, case, name, public)
-                imported += 1
-            except StudyError as error:
-                left_out.append(f"{'_'.join(inner.parts)}: {error.message}")
-        for number, extra in enumerate(found.extras, start=len(found.cases)):
-            progress.update(number / total, extra.target.name)
-            if extra.source.is_file():
-                _add_extra(dataset, extra, name)
-            else:
-                left_out.append(f"{extra.target.name}: {extra.source} does not exist.")
-        if key is not None:
-            _write_key(key, ids, found.cases)
+        dataset.mkdir(parents=True, exist_ok=True)
+        lock.acquire(dataset)
+        return _import(name, public, found, dataset, progress, key)
     except OSError as error:
         raise OutputError(f"{dataset} cannot be written ({error.strerror}).", "Name another folder.") from error
+    finally:
+        lock.release()
+
+
+def _import(
+    name: str, public: PublicSet, found: Found, dataset: Path, progress: Progress, key: Path | None
+) -> Imported:
+    """`import_set` in a folder that is ours alone."""
+    ids = _ids(found.cases)
+    left_out, imported, total = [], 0, len(found.cases) + len(found.extras)
+    _describe(dataset, public)
+    _remove_leftovers(dataset)
+    for number, case in enumerate(found.cases):
+        inner = ids[number]
+        progress.update(number / total, inner.parts[0])
+        try:
+            _add_case(dataset, inner, case, name, public)
+            imported += 1
+        except StudyError as error:
+            left_out.append(f"{'_'.join(inner.parts)}: {error.message}")
+    for number, extra in enumerate(found.extras, start=len(found.cases)):
+        progress.update(number / total, extra.target.name)
+        if extra.source.is_file():
+            _add_extra(dataset, extra, name)
+        else:
+            left_out.append(f"{extra.target.name}: {extra.source} does not exist.")
+    if key is not None:
+        _write_key(key, ids, found.cases)
     return Imported(imported, left_out)
 
 
@@ -120,7 +138,7 @@ def _add_case(dataset: Path, inner: Path, case: SourceCase, name: str, public: P
     if flair.exists() and (case.mask is None or masks.is_dir()):
         return
     lesion = None if case.mask is None else _lesion(case.mask, case.images["FLAIR"], public)
-    with tempfile.TemporaryDirectory(dir=dataset, prefix=".partial-") as temporary:
+    with tempfile.TemporaryDirectory(dir=dataset, prefix=PARTIAL_FOLDER) as temporary:
         new_images, new_masks = Path(temporary, "images"), Path(temporary, "masks")
         new_images.mkdir()
         for contrast, path in case.images.items():
@@ -204,7 +222,7 @@ def _write_sidecar(path: Path, name: str) -> None:
 def _describe(dataset: Path, public: PublicSet) -> None:
     """``dataset_description.json`` of the data set and of its annotations, and the README."""
     path = dataset / "dataset_description.json"
-    if dataset.exists() and any(dataset.iterdir()):
+    if any(one.name not in (LOCK, f"{path.name}.partial") for one in dataset.iterdir()):
         try:
             ours = json.loads(path.read_text(encoding="utf-8")).get("Name") == public.title
         except (OSError, ValueError, AttributeError):
@@ -224,6 +242,12 @@ def _describe(dataset: Path, public: PublicSet) -> None:
         f"{public.title} ({public.doi}), in the layout of annotated cases.\n\nLicence: {public.licence}.\n"
         f"Cite: {public.citation}.\nVoxels and headers are those of the original; names were replaced by ids.\n",
     )
+
+
+def _remove_leftovers(dataset: Path) -> None:
+    """Remove half-written cases of an import that was killed; single files are written over."""
+    for folder in dataset.glob(f"{PARTIAL_FOLDER}*"):
+        shutil.rmtree(folder)
 
 
 def _write_key(key: Path, ids: list[Path], cases: list[SourceCase]) -> None:
