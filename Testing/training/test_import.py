@@ -228,6 +228,7 @@ def test_imports_killed_at_random_moments_leave_whole_cases_and_the_next_one_fin
         assert [problem for problem in problems if "mask" not in str(problem)] == []
         assert len(cases) <= 60
     assert cut > 0
+    (dataset / ".partial-of-one-killed-in-the-middle-of-a-case/images").mkdir(parents=True)
     assert import_set("mendeley60", source, dataset, SilentProgress()).cases == 60
     ours, whole = (
         {file.relative_to(root): file.read_bytes() for file in root.rglob("*.nii.gz")}
