@@ -23,6 +23,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from .lesion_table import Lesion
+from .lesions import bounding_box
 
 FEATURES = ("evidence", "edge")
 EDGE_MM = 2.5
@@ -89,17 +90,12 @@ def lesion_features(
     """
     numbers = sitk.GetArrayViewFromImage(labels)
     lower = np.minimum(sitk.GetArrayViewFromImage(probability), sitk.GetArrayViewFromImage(second))
-    radius = [math.floor(EDGE_MM / step) for step in labels.GetSpacing()]
-    inner_image = sitk.BinaryErode(sitk.Cast(brain != 0, sitk.sitkUInt8), radius, sitk.sitkBall, 0.0, 1.0, False)
-    inner = sitk.GetArrayViewFromImage(inner_image)
+    edge = _near_edge(brain, numbers)
     features = {}
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         if box is not None:
             inside = numbers[box] == number
-            features[number] = {
-                "evidence": float(lower[box][inside].max()),
-                "edge": float((inner[box][inside] == 0).any()),
-            }
+            features[number] = {"evidence": float(lower[box][inside].max()), "edge": float(edge[box][inside].any())}
     return features
 
 
@@ -120,6 +116,20 @@ def regressors(features: Mapping[str, float]) -> dict[str, float]:
     """The features as they enter the regression: the evidence as a logit."""
     evidence = min(max(features["evidence"], 1.0 - HIGHEST), HIGHEST)
     return {"evidence": math.log(evidence / (1.0 - evidence)), "edge": features["edge"]}
+
+
+def _near_edge(brain: sitk.Image, numbers: np.ndarray) -> np.ndarray:
+    """Voxels (z, y, x) of lesions that lie within ``EDGE_MM`` of what is not brain; beyond the image all is brain."""
+    near = np.zeros(numbers.shape, bool)
+    box = bounding_box(numbers != 0)
+    if box is None:
+        return near
+    radius = [math.floor(EDGE_MM / step) for step in brain.GetSpacing()]
+    wide = tuple(slice(max(part.start - r, 0), part.stop + r) for part, r in zip(box, radius[::-1], strict=True))
+    part = sitk.GetImageFromArray((sitk.GetArrayViewFromImage(brain)[wide] != 0).astype(np.uint8))
+    inner = sitk.GetArrayFromImage(sitk.BinaryErode(part, radius, sitk.sitkBall))
+    near[wide] = (inner == 0) & (numbers[wide] != 0)
+    return near
 
 
 def _reason(features: Mapping[str, float], left_out: str, threshold: float) -> str:

@@ -116,7 +116,7 @@ def _confidence(found: Mapping[str, Any] | None) -> list[str]:
         return []
     count = found["doubtful"]
     told = "No lesion is doubtful" if count == 0 else f"{count} {'lesion is' if count == 1 else 'lesions are'} doubtful"
-    order = "" if count == 0 else "; look at them first, they come first below"
+    order = "" if count == 0 else f"; look at {'it' if count == 1 else 'them'} first"
     return [
         "<h2>How sure</h2>",
         f"<p>{told} (confidence below {found['doubtful_below']:.2f}){order}.</p>",

@@ -7,6 +7,7 @@ from MSLesionSegLib.cli import build_app as build_engine_app
 from .batch_command import batch
 from .before_after_command import compare
 from .brain_command import brain_train
+from .calibrate_command import calibrate
 from .cases_command import cases
 from .evaluate_command import evaluate
 from .example_command import example
@@ -35,6 +36,7 @@ def build_app() -> typer.Typer:
     app.command()(validation_masks)
     app.command()(example)
     _models(app).command()(release)
+    _models(app).command()(calibrate)
     _models(app).command()(promote)
     app.command()(brain_train)
     return app

@@ -6,6 +6,7 @@ from typing import Any
 
 from MSLesionSegLib.bundle_schema import ModelDescription
 
+from .calibration_card import calibration_section
 from .validation import fullest_rows
 
 _HEAD = """# {name} {version}
@@ -79,7 +80,8 @@ def lesion_model_card(model: ModelDescription, rows: list[dict[str, Any]], param
         parameters: number of weights.
         folds: the scores are of other runs that left a patient out.
     """
-    return _head(model, parameters) + (_figures(model, rows, folds) if rows else _NO_FIGURES) + _LIMITS
+    figures = _figures(model, rows, folds) if rows else _NO_FIGURES
+    return _head(model, parameters) + figures + calibration_section(model.calibration) + _LIMITS
 
 
 def _head(model: ModelDescription, parameters: int) -> str:

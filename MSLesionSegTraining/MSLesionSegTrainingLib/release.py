@@ -51,7 +51,7 @@ def release_bundle(
     """
     settings = TrainSettings.load(run)
     data = _read(run, DATA_FILE, "Give the --out of a `train` that began to train.")
-    rows = _scores(folds or [run], optional=threshold is not None)
+    rows = validation_rows(folds or [run], optional=threshold is not None)
     if threshold is None:
         threshold, _ = best_threshold(fullest_rows(rows))
     network = half_precision(load_result(settings, run))
@@ -97,7 +97,16 @@ def _recipe(settings: TrainSettings, run: Path, folds: list[Path]) -> dict[str, 
     }
 
 
-def _scores(runs: list[Path], *, optional: bool) -> list[dict[str, Any]]:
+def validation_rows(runs: list[Path], *, optional: bool = False) -> list[dict[str, Any]]:
+    """The scores that runs left of the cases that validated (see ``final_scores``).
+
+    Args:
+        runs: finished runs.
+        optional: a run without scores is left out instead of refused.
+
+    Raises:
+        UsageError: a run has none.
+    """
     rows = []
     for run in runs:
         if optional and not (run / SCORES_FILE).exists():

@@ -80,10 +80,22 @@ def reliability(
     distance = ndimage.distance_transform_edt(~union[box], sampling=spacing_xyz[::-1])
     region = distance <= policy.calibration_margin_mm
     values, annotated = probability[box][region].astype(np.float64), truth[box][region]
+    return bins_of(values, annotated, bins)
+
+
+def bins_of(probability: np.ndarray, real: np.ndarray, bins: int = Policy.calibration_bins) -> Reliability:
+    """Sums over any things that have a probability, by bin of it.
+
+    Args:
+        probability: (n,), 0 to 1; one on an edge belongs to the higher bin, 1 to the last.
+        real: (n,) bool.
+        bins: their number.
+    """
+    values = probability.astype(np.float64)
     place = np.minimum((values * bins).astype(int), bins - 1)
     return Reliability(
         np.bincount(place, minlength=bins),
         np.bincount(place, weights=values, minlength=bins),
-        np.bincount(place[annotated], minlength=bins),
-        float(((values - annotated) ** 2).sum()),
+        np.bincount(place[real], minlength=bins),
+        float(((values - real) ** 2).sum()),
     )
