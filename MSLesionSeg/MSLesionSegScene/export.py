@@ -21,12 +21,10 @@ from .lesion_segments import MODEL_SEGMENT, READER_SEGMENT
 from .review import Review
 from .segments import read_segment
 from .state import ACCEPTED, REJECTED, UNDECIDED, ModuleState
-from .volumes import node_matrix, set_geometry
+from .volumes import node_matrix, same_voxels, set_geometry
 
 _SEGMENTATION_ENDING = ".seg.nrrd"
 _MASK_ENDING = ".nii.gz"
-SAME_PLACE_MM = 1e-2
-"""What NIfTI's float32 header rounds off is less."""
 
 
 def export_segmentation(state: ModuleState, path: Path, *, with_model: bool = False) -> None:
@@ -104,15 +102,8 @@ def _in_order_of_file(flair: slicer.vtkMRMLVolumeNode, mask: sitk.Image) -> sitk
         return mask
     file = Grid(reader.GetSize(), reader.GetSpacing(), reader.GetOrigin(), reader.GetDirection())
     turned = resample(mask, file, interpolator="nearest")
-    lies_on_it = np.allclose(file.centre, Grid.of(mask).centre, rtol=0, atol=SAME_PLACE_MM)
     same = int(sitk.GetArrayViewFromImage(turned).sum()) == int(sitk.GetArrayViewFromImage(mask).sum())
-    return turned if lies_on_it and same and _same_axes(file, Grid.of(mask)) else mask
-
-
-def _same_axes(one: Grid, other: Grid) -> bool:
-    """Whether the axes of two grids are the same but for their order and sense."""
-    step = np.abs(np.linalg.inv(one.steps) @ other.steps)
-    return bool(np.abs(step - np.rint(step)).max() < SAME_PLACE_MM and sorted(one.size_xyz) == sorted(other.size_xyz))
+    return turned if same and same_voxels(file, Grid.of(mask)) else mask
 
 
 def decision_counts(review: Review) -> dict[str, int]:

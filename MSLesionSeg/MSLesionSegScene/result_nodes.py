@@ -19,10 +19,17 @@ from MSLesionSegLib.provenance import read_provenance
 from .lesion_segments import ensure_segments
 from .review import Review
 from .state import ModuleState
-from .volumes import image_matrix, node_matrix, parent_matrix, set_voxels, to_vtk_matrix, transform_matrix
+from .volumes import (
+    SAME_PLACE_MM,
+    image_matrix,
+    in_order_of,
+    node_matrix,
+    parent_matrix,
+    set_voxels,
+    to_vtk_matrix,
+    transform_matrix,
+)
 
-SAME_PLACE_MM = 1e-2
-"""A result and its FLAIR node may differ by what NIfTI's float32 header rounds off."""
 SHOWN_FROM = 0.05
 """Smaller probabilities are transparent where the map is shown over the FLAIR."""
 
@@ -115,9 +122,9 @@ def _read(folder: Path, state: ModuleState) -> _Result:
             raise StudyError(f"{folder} holds no result.", _AGAIN)
         settings = provenance["settings"]
         check_settings(settings["threshold"], settings["min_lesion_mm3"])
-        probability = read_nifti(folder / PROBABILITY_FILE)
+        probability = in_order_of(state.flair, read_nifti(folder / PROBABILITY_FILE))
         _check_on_flair(folder, probability, state)
-        kept = {name: _map(folder / file, probability) for name, (file, _) in _KEPT.items()}
+        kept = {name: _map(folder / file, probability, state) for name, (file, _) in _KEPT.items()}
         to_flair = {}
         for contrast in _MOVING:
             node = state.image(contrast)
@@ -145,11 +152,11 @@ def _check_on_flair(folder: Path, probability: sitk.Image, state: ModuleState) -
         )
 
 
-def _map(file: Path, probability: sitk.Image) -> np.ndarray | None:
+def _map(file: Path, probability: sitk.Image, state: ModuleState) -> np.ndarray | None:
     """The voxels of a map of the result, (z, y, x); None where it has none."""
     if not file.exists():
         return None
-    image = read_nifti(file)
+    image = in_order_of(state.flair, read_nifti(file))
     if image.GetSize() != probability.GetSize():
         raise StudyError(f"{file} does not lie on the result's grid.", _AGAIN)
     return sitk.GetArrayFromImage(image)

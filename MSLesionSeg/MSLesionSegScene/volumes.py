@@ -16,12 +16,15 @@ import vtk
 from vtk.util import numpy_support
 
 from MSLesionSegLib.errors import OutputError, StudyError
+from MSLesionSegLib.grid import Grid, resample
 from MSLesionSegLib.study import CONTRASTS
 
 from .state import ModuleState
 
 RIGHT_ANGLES = 1e-3
 """Largest cosine between two axes that counts as a right angle; the engine refuses images above it."""
+SAME_PLACE_MM = 1e-2
+"""What NIfTI's float32 header rounds off is less."""
 _RAS_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -82,6 +85,30 @@ def node_to_image(node: slicer.vtkMRMLScalarVolumeNode, *, to_world: bool = True
     image = sitk.GetImageFromArray(node_voxels(node))
     set_geometry(image, node_matrix(node, to_world=to_world), node.GetName())
     return image
+
+
+def in_order_of(node: slicer.vtkMRMLVolumeNode, image: sitk.Image) -> sitk.Image:
+    """The image with its axes in the order and sense of the node's, as it lies in the world of the scene.
+
+    Slicer turns the slices of a file whose axes are left-handed, so that a result made from the file does not lie voxel
+    on voxel on the node. An image that does not share the node's voxels is returned as it is.
+    """
+    grid = sitk.Image([1, 1, 1], sitk.sitkUInt8)
+    try:
+        set_geometry(grid, node_matrix(node, to_world=True), node.GetName())
+    except StudyError:
+        return image
+    size = node.GetImageData().GetDimensions()
+    target = Grid(tuple(size), grid.GetSpacing(), grid.GetOrigin(), grid.GetDirection())
+    return resample(image, target, interpolator="nearest") if same_voxels(Grid.of(image), target) else image
+
+
+def same_voxels(one: Grid, other: Grid) -> bool:
+    """Whether two grids have the same voxels but for the order and sense of their axes."""
+    if not np.allclose(one.centre, other.centre, rtol=0, atol=SAME_PLACE_MM):
+        return False
+    step = np.abs(np.linalg.inv(one.steps) @ other.steps)
+    return bool(np.abs(step - np.rint(step)).max() < SAME_PLACE_MM and sorted(one.size_xyz) == sorted(other.size_xyz))
 
 
 def image_to_node(image: sitk.Image, node: slicer.vtkMRMLScalarVolumeNode) -> None:
