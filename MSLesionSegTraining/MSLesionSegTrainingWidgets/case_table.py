@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import qt
@@ -9,10 +10,10 @@ from slicer.i18n import tr as _
 
 from MSLesionSegTrainingLib.worklist.work_list import WorkCase, ordered
 
-from .case_words import case_hint, case_state, local_time
+from .case_words import case_hint, case_state, short_time
 
-#: Orders of ``work_list.ordered`` by column; the fourth is the one at the start.
-ORDERS = ("name", "contrasts", "state", "uncertainty", "annotator", "changed")
+#: Orders of ``work_list.ordered`` by column.
+ORDERS = ("name", "state", "uncertainty", "annotator", "changed", "contrasts")
 FIRST_DOWN = ("uncertainty", "changed")
 """Orders in which a first click puts the greatest on top."""
 
@@ -36,14 +37,14 @@ class CaseTable:
         self._on_open = on_open
         self._by, self._down = "uncertainty", True
         self._quiet = False
-        titles = (_("Case"), _("Images"), _("State"), _("Unsure, mL"), _("Annotator"), _("Last change"))
+        titles = (_("Case"), _("State"), _("Unsure, mL"), _("Annotator"), _("Changed"), _("Images"))
         hints = (
             "",
-            _("Which images there are"),
             _("What was done of it"),
             _("Volume of which the model is unsure; the cases that teach most come first"),
             _("Who has it, or did last something on it"),
-            "",
+            _("When something was done last"),
+            _("Which images there are"),
         )
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)
@@ -107,11 +108,11 @@ class CaseTable:
         unsure = "" if case.uncertain_ml is None else f"{case.uncertain_ml:.2f}"
         texts = (
             case.name,
-            ", ".join(case.study.images),
             case_state(case),
             unsure,
             case.annotator,
-            local_time(case.changed),
+            short_time(case.changed, datetime.now(UTC)),
+            ", ".join(case.study.images),
         )
         hint = case_hint(case)
         for column, text in enumerate(texts):

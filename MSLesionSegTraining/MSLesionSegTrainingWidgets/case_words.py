@@ -39,7 +39,7 @@ def case_hint(case: WorkCase) -> str:
     """What the table says about a case under the mouse."""
     if case.study.problem:
         return f"{case.study.problem} {case.study.hint}".strip()
-    told = []
+    told = [_("Last change {time}.").format(time=local_time(case.changed))] if case.changed else []
     if case.claim is not None:
         told.append(_("Open: {claim}.").format(claim=case.claim.sentence))
     if case.claim is not None and case.claim.taken_from:
@@ -50,8 +50,16 @@ def case_hint(case: WorkCase) -> str:
 
 
 def local_time(utc: str) -> str:
-    """A UTC time of a file, ISO 8601, in the time of this machine; empty where there is none."""
+    """A UTC time of a file, ISO 8601, in the time of this machine, to the minute; empty where there is none."""
     return datetime.fromisoformat(utc).astimezone().strftime("%Y-%m-%d %H:%M") if utc else ""
+
+
+def short_time(utc: str, now: datetime) -> str:
+    """``local_time`` for a narrow table: the time of today, else the day."""
+    if not utc:
+        return ""
+    then = datetime.fromisoformat(utc).astimezone()
+    return then.strftime("%H:%M" if then.date() == now.astimezone().date() else "%Y-%m-%d")
 
 
 def counts_words(cases: Sequence[WorkCase]) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 import slicer
 
 import MSLesionSegWidgets
+from MSLesionSegWidgets.areas_list import AreasList
 from MSLesionSegWidgets.edit_section import EditSection
 from MSLesionSegWidgets.panel_context import PanelContext
 from MSLesionSegWidgets.review_section import ReviewSection
@@ -34,6 +35,7 @@ class ReviewWidgets:
         for name in SECTIONS:
             layout.addWidget(getattr(self.ui, name))
         self.review = ReviewSection(self.ui, context)
+        self.areas = AreasList(self.ui, context, self.review)
         self.edit = EditSection(self.ui, context, self._editing)
         self._shown = False
         self.show(False)

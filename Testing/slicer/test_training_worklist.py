@@ -1,0 +1,435 @@
+"""The work list in the panel: open, correct, save, finish, give back, and what others see of it."""
+
+import json
+import os
+import time
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from Testing.slicer.scene_results import BLOCKS, block
+from Testing.slicer.worklist_studies import make_studies, model_mask
+
+from MSLesionSegLib.nifti import read_nifti
+from MSLesionSegTrainingLib.worklist.claims import CLAIM_FILE, see_claim, take_case
+from MSLesionSegTrainingLib.worklist.drafts import DRAFT_FILE, read_draft
+from MSLesionSegTrainingLib.worklist.saving import finish_case
+from MSLesionSegTrainingLib.worklist.work_list import work_folder, work_list
+
+DONE = "derivatives/annotations/{0}/anat/{0}_label-lesion_mask.nii.gz"
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_studies(tmp_path / "studies")
+
+
+@pytest.fixture
+def anna(opened_training, root):
+    """Anna before the work list of three studies."""
+    return before_list(opened_training, root, "Anna")
+
+
+def before_list(person, root, who):
+    """A person who has named herself and chosen the folder."""
+    person.section = person.panel.sections["worklist"]
+    person.ui = person.section.ui
+    person.ui.annotatorEdit.setText(who)
+    person.host.file_answers.append(str(root))
+    person.press("folderButton")
+    person.wait(lambda: not person.section.data_set.job.running, 60)
+    return person
+
+
+def cells(person):
+    """The texts of the table of cases."""
+    table = person.ui.caseTable
+    return [
+        tuple(table.item(row, column).text() for column in range(table.columnCount)) for row in range(table.rowCount)
+    ]
+
+
+def open_case(person, name):
+    person.section.table.choose(name)
+    person.press("openButton")
+
+
+def opened_name(person):
+    return person.section.correct.case.name if person.section.correct.case else None
+
+
+def study(person):
+    return person.panel.context.study
+
+
+def reader_mask(person):
+    from MSLesionSegScene.segments import read_segment
+
+    state = study(person).state
+    return read_segment(state.segmentation, "reader", state.flair)
+
+
+def paint(person, place, value=True):
+    """Paint a box of voxels, as the editor does, and wait until the table has followed."""
+    from MSLesionSegScene.segments import write_segment
+
+    state = study(person).state
+    mask = reader_mask(person)
+    mask[place] = value
+    write_segment(state.segmentation, "reader", state.flair, mask)
+    person.pause(0.3)
+    return mask
+
+
+def decide(person, row, decision):
+    """Decide on a lesion in the review table, 0 being the first row."""
+    review = person.section.correct.widgets
+    review.review.table.choose(review.review.table.keys[row])
+    getattr(review.ui, f"{decision}Button").click()
+    person.host.app.processEvents()
+
+
+def states_of(person):
+    return [(row.id, row.state, row.edited) for row in study(person).review.rows()]
+
+
+def by_name(root):
+    return {case.name: case for case in work_list(root, measure=False)}
+
+
+def voxels(path):
+    return sitk.GetArrayFromImage(read_nifti(path))
+
+
+def age(folder, seconds=700):
+    """Let the last sign of life of a claim lie so many seconds back."""
+    past = time.time() - seconds
+    os.utime(folder / CLAIM_FILE, (past, past))
+
+
+def test_the_list_shows_the_least_sure_case_first_and_a_click_on_a_title_gives_another_order(anna):
+    assert [row[:4] for row in cells(anna)] == [
+        ("sub-03", "pre-segmented", "12.53", ""),
+        ("sub-02", "pre-segmented", "8.69", ""),
+        ("sub-01", "pre-segmented", "4.85", ""),
+    ]
+    assert [row[5] for row in cells(anna)] == ["FLAIR", "FLAIR, T1w", "FLAIR"]
+    assert anna.ui.countsLabel.text == "3 cases: 3 pre-segmented"
+    header = anna.ui.caseTable.horizontalHeader()
+    place = header.sectionViewportPosition(0) + 5
+    point = anna.host.qt.QPoint(place, header.height // 2)
+    anna.host.qt.QTest.mouseClick(header.viewport(), anna.host.qt.Qt.LeftButton, pos=point)
+    assert [row[0] for row in cells(anna)] == ["sub-01", "sub-02", "sub-03"]
+    anna.host.qt.QTest.mouseClick(header.viewport(), anna.host.qt.Qt.LeftButton, pos=point)
+    assert [row[0] for row in cells(anna)] == ["sub-03", "sub-02", "sub-01"]
+
+
+def test_a_case_that_is_opened_is_claimed_loaded_and_under_review(anna, root):
+    assert anna.ui.caseSection.isHidden()
+    open_case(anna, "sub-02")
+    assert not anna.ui.caseSection.isHidden()
+    assert by_name(root)["sub-02"].claim.who == "Anna"
+    assert cells(anna)[1][:2] == ("sub-02", "in progress")
+    state = study(anna).state
+    assert (state.flair.GetName(), state.t1.GetName(), state.t2) == ("sub-02_FLAIR", "sub-02_T1w", None)
+    assert states_of(anna) == [(1, "undecided", False), (2, "undecided", False), (3, "undecided", False)]
+
+
+@pytest.mark.parametrize("name", ["sub-01", "sub-02"])
+def test_done_leaves_the_corrected_mask_voxel_on_voxel_of_the_flairs_file_with_who_and_what(anna, root, name):
+    open_case(anna, name)
+    decide(anna, 0, "reject")
+    decide(anna, 1, "accept")
+    anna.ui.goOnCheck.setChecked(False)
+    anna.press("doneButton")
+    assert anna.ui.workMessage.text == f"{name} is finished."
+    expected = model_mask()
+    expected[block(*BLOCKS["large"][:2])] = 0
+    path = root / DONE.format(name)
+    assert np.array_equal(voxels(path), expected)
+    sidecar = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text("utf-8"))
+    assert sidecar["Annotator"] == "Anna"
+    assert sidecar["Lesions"] == {"accepted": 1, "rejected": 1, "undecided": 1, "edited": 0}
+    assert sidecar["DifferenceToModel"]["LesionsRemoved"] == 1
+    assert sidecar["Model"]["name"] == "test-model"
+    assert [row[1:4:2] for row in cells(anna) if row[0] == name] == [("done", "Anna")]
+    assert opened_name(anna) is None and by_name(root)[name].claim is None
+
+
+def test_next_and_previous_save_what_was_done_and_bring_it_back_with_the_decisions(anna, root):
+    open_case(anna, "sub-03")
+    decide(anna, 0, "accept")
+    decide(anna, 2, "reject")
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    before = states_of(anna)
+    assert before == [(1, "accepted", False), (2, "undecided", False), (3, "accepted", True), (4, "rejected", False)]
+    anna.press("nextCaseButton")
+    assert opened_name(anna) == "sub-02"
+    assert [row[1] for row in cells(anna)] == ["in progress", "in progress", "pre-segmented"]
+    anna.press("previousCaseButton")
+    assert opened_name(anna) == "sub-03"
+    assert states_of(anna) == before
+    assert np.array_equal(reader_mask(anna), mask)
+    decide(anna, 0, "undecided")
+    assert states_of(anna)[0] == (1, "undecided", False)
+
+
+def test_a_case_that_was_only_looked_at_is_left_as_it_was(anna, root):
+    open_case(anna, "sub-03")
+    anna.press("nextCaseButton")
+    anna.press("closeCaseButton")
+    assert [case.state for case in by_name(root).values()] == ["pre-segmented"] * 3
+    assert not list((root / "derivatives/worklist").rglob("draft*"))
+
+
+def test_a_draft_is_saved_by_itself_without_a_word_of_the_annotator(anna, root):
+    open_case(anna, "sub-03")
+    anna.section.correct._save_timer.setInterval(50)
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    anna.wait(lambda: (work_folder(root, "sub-03") / DRAFT_FILE).exists(), 10)
+    assert np.array_equal(sitk.GetArrayFromImage(read_draft(work_folder(root, "sub-03")).mask), mask)
+    assert anna.ui.savedLabel.text.startswith("Saved at ")
+
+
+def test_drafts_are_saved_every_two_minutes_and_a_sign_of_life_is_given_every_minute(anna):
+    open_case(anna, "sub-03")
+    correct = anna.section.correct
+    assert (correct._save_timer.interval, correct._beat_timer.interval) == (120_000, 60_000)
+    assert correct._save_timer.isActive() and correct._beat_timer.isActive()
+    anna.press("closeCaseButton")
+    assert not correct._save_timer.isActive() and not correct._beat_timer.isActive()
+
+
+def test_the_time_spent_goes_on_where_it_was(anna, root):
+    open_case(anna, "sub-03")
+    study(anna).state.seconds_spent = 61.0
+    decide(anna, 0, "accept")
+    anna.press("nextCaseButton")
+    assert study(anna).clock.seconds == 0
+    anna.press("previousCaseButton")
+    assert study(anna).clock.seconds == pytest.approx(61, abs=1)
+    anna.press("doneButton")
+    sidecar = root / DONE.format("sub-03").replace(".nii.gz", ".json")
+    assert json.loads(sidecar.read_text("utf-8"))["SecondsSpent"] == pytest.approx(61, abs=1)
+
+
+def test_layout_and_views_stay_from_case_to_case(anna, scene):
+    import slicer
+
+    open_case(anna, "sub-02")
+    manager = slicer.app.layoutManager()
+    manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    state = study(anna).state
+    red, green = (manager.sliceWidget(name).sliceLogic().GetSliceCompositeNode() for name in ("Red", "Green"))
+    red.SetBackgroundVolumeID(state.t1.GetID())
+    green.SetBackgroundVolumeID(state.flair.GetID())
+    anna.press("nextCaseButton")
+    assert opened_name(anna) == "sub-01"
+    flair = study(anna).state.flair.GetID()
+    assert manager.layout == slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+    assert (red.GetBackgroundVolumeID(), green.GetBackgroundVolumeID()) == (flair, flair)
+
+
+def test_nothing_of_a_case_stays_in_the_scene_and_other_volumes_do(anna, scene):
+    import slicer
+
+    other = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name="other")
+    before = {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLDisplayableNode")}
+    for name in ("sub-02", "sub-03"):
+        open_case(anna, name)
+        anna.press("closeCaseButton")
+    assert {node.GetID() for node in slicer.util.getNodesByClass("vtkMRMLDisplayableNode")} == before
+    assert scene.IsNodePresent(other)
+    assert not slicer.util.getNodesByClass("vtkMRMLVolumeArchetypeStorageNode")
+
+
+def test_a_case_of_somebody_else_is_not_opened_and_what_is_open_stays_so(anna, root):
+    open_case(anna, "sub-01")
+    take_case(work_folder(root, "sub-03"), "Ben")
+    open_case(anna, "sub-03")
+    assert "sub-03 is being corrected by Ben" in anna.ui.workMessage.text
+    assert opened_name(anna) == "sub-01"
+    assert anna.ui.wordFrame.isHidden()
+    assert cells(anna)[0][:4] == ("sub-03", "in progress", "12.53", "Ben")
+
+
+def test_next_goes_round_what_others_have_and_what_is_done(anna, root):
+    open_case(anna, "sub-03")
+    take_case(work_folder(root, "sub-02"), "Ben")
+    anna.press("nextCaseButton")
+    assert opened_name(anna) == "sub-01"
+    anna.press("nextCaseButton")
+    assert anna.ui.workMessage.text == "No further case in this order is free."
+    assert opened_name(anna) == "sub-01"
+
+
+def test_a_silent_case_is_taken_over_with_a_word(anna, root):
+    folder = work_folder(root, "sub-03")
+    take_case(folder, "Ben")
+    age(folder)
+    anna.press("refreshButton")
+    assert cells(anna)[0][1] == "in progress, silent"
+    open_case(anna, "sub-03")
+    assert opened_name(anna) is None
+    assert "Why is sub-03 taken over from Ben?" in anna.ui.wordLabel.text
+    assert not anna.ui.wordButton.enabled
+    anna.ui.wordEdit.setText("Ben is on leave")
+    anna.press("wordButton")
+    assert opened_name(anna) == "sub-03"
+    claim = see_claim(folder)
+    assert (claim.who, claim.taken_from, claim.word) == ("Anna", "Ben", "Ben is on leave")
+
+
+def test_who_was_taken_over_is_told_and_nothing_is_lost(anna, root):
+    open_case(anna, "sub-03")
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    folder = work_folder(root, "sub-03")
+    age(folder)
+    take_case(folder, "Ben", take_over="Anna does not answer")
+    anna.section.correct._beat_timer.setInterval(50)
+    anna.wait(lambda: opened_name(anna) is None, 10)
+    assert "Ben has taken over sub-03" in anna.ui.workMessage.text
+    (kept,) = folder.glob("kept_*_mask.nii.gz")
+    assert np.array_equal(voxels(kept), mask)
+    assert not (folder / DRAFT_FILE).exists() and see_claim(folder).who == "Ben"
+
+
+def test_a_case_is_left_out_with_a_word_and_taken_in_again(anna, root):
+    anna.section.table.choose("sub-02")
+    anna.press("leaveOutButton")
+    anna.ui.wordEdit.setText("moved head")
+    anna.press("wordButton")
+    assert cells(anna)[1][1] == "left out"
+    assert "moved head" in anna.ui.caseTable.item(1, 0).toolTip()
+    open_case(anna, "sub-02")
+    assert "sub-02 was left out by Anna" in anna.ui.workMessage.text
+    open_case(anna, "sub-03")
+    anna.press("nextCaseButton")
+    assert opened_name(anna) == "sub-01"
+    anna.section.table.choose("sub-02")
+    anna.press("leaveOutButton")
+    assert by_name(root)["sub-02"].state == "pre-segmented"
+
+
+def test_another_person_reads_a_done_case_again_and_sees_the_agreement(anna, root):
+    anna.ui.goOnCheck.setChecked(False)
+    open_case(anna, "sub-03")
+    decide(anna, 0, "reject")
+    anna.press("doneButton")
+    anna.ui.annotatorEdit.setText("Ben")
+    open_case(anna, "sub-03")
+    assert "Second reading" in anna.ui.caseLabel.text
+    assert np.array_equal(reader_mask(anna), model_mask() > 0)
+    anna.press("doneButton")
+    assert anna.ui.workMessage.text.startswith("sub-03: Dice 0.43 with Anna; 1 lesions added, 0 removed")
+    assert cells(anna)[0][1] == "done, Dice 0.43 with Ben"
+    assert by_name(root)["sub-03"].annotator == "Anna"
+    anna.ui.annotatorEdit.setText("Carla")
+    open_case(anna, "sub-03")
+    assert "was finished by Anna and read again by Ben" in anna.ui.workMessage.text
+
+
+def test_who_finished_a_case_may_change_it(anna, root):
+    anna.ui.goOnCheck.setChecked(False)
+    open_case(anna, "sub-02")
+    decide(anna, 0, "reject")
+    anna.press("doneButton")
+    open_case(anna, "sub-02")
+    assert "Finished by you before" in anna.ui.caseLabel.text
+    expected = model_mask()
+    expected[block(*BLOCKS["large"][:2])] = 0
+    assert np.array_equal(voxels(root / DONE.format("sub-02")), expected)
+    decide(anna, 0, "undecided")
+    anna.press("doneButton")
+    assert np.array_equal(voxels(root / DONE.format("sub-02")), model_mask())
+
+
+def test_a_case_without_the_models_mask_is_drawn_from_nothing(opened_training, tmp_path):
+    root = make_studies(tmp_path / "plain", results=False)
+    anna = before_list(opened_training, root, "Anna")
+    assert [row[1] for row in cells(anna)] == ["new"] * 3
+    anna.press("nextCaseButton") if anna.ui.nextCaseButton.visible else open_case(anna, "sub-01")
+    assert not reader_mask(anna).any()
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    assert states_of(anna) == [(1, "accepted", True)]
+    anna.ui.goOnCheck.setChecked(False)
+    anna.press("doneButton")
+    assert np.array_equal(voxels(root / DONE.format("sub-01")), mask)
+
+
+def test_closing_the_scene_saves_the_case_and_gives_it_back(anna, root, scene):
+    open_case(anna, "sub-03")
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    scene.Clear(0)
+    assert opened_name(anna) is None and by_name(root)["sub-03"].claim is None
+    assert np.array_equal(sitk.GetArrayFromImage(read_draft(work_folder(root, "sub-03")).mask), mask)
+    open_case(anna, "sub-03")
+    assert np.array_equal(reader_mask(anna), mask)
+
+
+def test_images_that_were_removed_close_the_case_and_are_told(anna, root, scene):
+    open_case(anna, "sub-03")
+    scene.RemoveNode(study(anna).state.segmentation)
+    anna.press("saveButton")
+    assert "The images of sub-03 were removed from the scene" in anna.ui.workMessage.text
+    assert opened_name(anna) is None and by_name(root)["sub-03"].claim is None
+
+
+def test_another_study_in_mslesionseg_is_not_saved_as_the_open_case(anna, root):
+    import slicer
+
+    open_case(anna, "sub-03")
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    study(anna).state.flair = slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name="another")
+    anna.press("saveButton")
+    assert np.array_equal(sitk.GetArrayFromImage(read_draft(work_folder(root, "sub-03")).mask), mask)
+    anna.press("closeCaseButton")
+    assert study(anna).state.flair.GetName() == "another"
+
+
+def test_a_broken_image_is_told_given_back_and_leaves_nothing_in_the_scene(anna, root):
+    import slicer
+
+    path = root / "sub-03/anat/sub-03_FLAIR.nii.gz"
+    path.write_bytes(path.read_bytes()[:500])
+    open_case(anna, "sub-03")
+    assert "<b>" in anna.ui.workMessage.text and "sub-03_FLAIR.nii.gz" in anna.ui.workMessage.text
+    assert opened_name(anna) is None and by_name(root)["sub-03"].claim is None
+    assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
+
+
+def test_a_case_without_an_annotator_is_not_opened(anna):
+    anna.ui.annotatorEdit.setText(" ")
+    open_case(anna, "sub-03")
+    assert anna.ui.workMessage.text.startswith("<b>The annotator&#x27;s name is missing.</b>")
+
+
+def test_a_full_folder_keeps_the_case_open_and_says_so(anna, root):
+    open_case(anna, "sub-03")
+    paint(anna, block((16, 4, 4), (2, 3, 3)))
+    folder = work_folder(root, "sub-03")
+    (folder / DRAFT_FILE).mkdir()  # stands for a disk that takes nothing
+    anna.press("nextCaseButton")
+    assert "The mask of sub-03 cannot be written" in anna.ui.workMessage.text
+    assert opened_name(anna) == "sub-03"
+    (folder / DRAFT_FILE).rmdir()
+    anna.press("nextCaseButton")
+    assert opened_name(anna) == "sub-02" and (folder / DRAFT_FILE).is_file()
+
+
+def test_the_list_follows_what_others_finish(anna, root):
+    ben = take_case(work_folder(root, "sub-03"), "Ben")
+    mask = read_nifti(root / "derivatives/presegmented/sub-03/lesion_mask.nii.gz")
+    finish_case(root, ben, mask, 20.0)
+    open_case(anna, "sub-03")
+    assert "sub-03 was changed since the list was read" in anna.ui.workMessage.text
+    assert cells(anna)[0][:4] == ("sub-03", "done", "12.53", "Ben")
+
+
+def test_the_panels_end_saves_the_case_and_gives_it_back(qt_host, opened_training, root):
+    anna = before_list(opened_training, root, "Anna")
+    open_case(anna, "sub-03")
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    anna.panel.close()
+    assert by_name(root)["sub-03"].claim is None
+    assert np.array_equal(sitk.GetArrayFromImage(read_draft(work_folder(root, "sub-03")).mask), mask)
