@@ -12,16 +12,24 @@ from MSLesionSegLib.normalise import NORMALISATION
 ARCHITECTURE = {"type": "efficientnet3d_unet", "widths": [8] * 5, "depths": [1] * 4, "norm": "batch"}
 
 
-def tiny_bundle(folder: Path, name: str, threshold: float = 0.5, hashes: list[str] | None = None, patch: int = 64):
+def tiny_bundle(
+    folder: Path,
+    name: str,
+    threshold: float = 0.5,
+    hashes: list[str] | None = None,
+    patch: int = 64,
+    norm: str = "batch",
+) -> Path:
     """Save it as ``folder/name`` and return that path; ``hashes`` are of the cases it claims to know."""
     torch.manual_seed(0)
-    network = build_network(ARCHITECTURE)
+    architecture = {**ARCHITECTURE, "norm": norm}
+    network = build_network(architecture)
     model = ModelDescription(
         format_version=1,
         kind="lesion",
         name=name,
         version="1.0",
-        architecture=ARCHITECTURE,
+        architecture=architecture,
         contrasts=["FLAIR", "T1w", "T2w"],
         spacing_mm=1.0,
         normalisation=NORMALISATION,
