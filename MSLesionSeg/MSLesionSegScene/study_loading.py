@@ -14,6 +14,7 @@ from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.images import FORMAT_BY_ENDING, locate
 from MSLesionSegLib.nifti import compact
 
+from .dicom_source import FORMAT
 from .volumes import image_to_node, node_to_image
 
 MAX_IMAGES = 20
@@ -173,6 +174,7 @@ def _load(scene: slicer.vtkMRMLScene, found: _Found) -> slicer.vtkMRMLScalarVolu
         image = compact(read_series(found.series, found.path))
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", scene.GenerateUniqueName(found.name))
         image_to_node(image, node)
+        node.SetAttribute(FORMAT, "DICOM")
         node.CreateDefaultDisplayNodes()
     else:
         logic = slicer.modules.volumes.logic()

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import slicer
@@ -33,19 +33,24 @@ def site_packages() -> Path:
     return Path(sysconfig.get_path("purelib"))
 
 
-def ready() -> bool:
+def ready(extra: Sequence[str] = (), *, torch: bool = True) -> bool:
     """Whether a run can be tried; fast enough to be asked at each.
 
     Another Python than Slicer's own is not looked into: the engine itself says what it lacks.
+
+    Args:
+        extra: requirements of the run beside those of ``segment``, such as ``DICOM``.
+        torch: whether the run needs PyTorch.
     """
-    return bool(interpreter_setting()) or not missing([*BASE, TORCH])
+    return bool(interpreter_setting()) or not missing([*BASE, *([TORCH] if torch else []), *extra])
 
 
-def look(wheels: Path | None = None) -> list[findings.Finding]:
+def look(wheels: Path | None = None, extra: Sequence[str] = ()) -> list[findings.Finding]:
     """All that decides whether an installation can go well; nothing is changed.
 
     Args:
         wheels: folder of wheels to install from without a network.
+        extra: requirements beside those of ``segment``.
     """
     if other := interpreter_setting():
         return [_other_python(other)]
@@ -53,7 +58,7 @@ def look(wheels: Path | None = None) -> list[findings.Finding]:
     state = torch_state(folder)
     found = [
         findings.torch(state, sys.platform, platform.machine()),
-        findings.packages(missing(BASE)),
+        findings.packages(missing([*BASE, *extra])),
         findings.writable(folder),
         findings.path_length(str(folder), sys.platform, findings.windows_long_paths()),
     ]
@@ -65,13 +70,18 @@ def look(wheels: Path | None = None) -> list[findings.Finding]:
 
 
 def install(
-    wheels: Path | None = None, *, fast: bool = True, on_log: Callable[[str], None] = lambda _line: None
+    wheels: Path | None = None,
+    *,
+    fast: bool = True,
+    extra: Sequence[str] = (),
+    on_log: Callable[[str], None] = lambda _line: None,
 ) -> Outcome:
     """Install what is missing; blocks, while Slicer shows its own progress where it has one (5.12).
 
     Args:
         wheels: folder of wheels to install from without a network; None takes the network.
         fast: also what makes the network fast on a CPU; its failure does not fail the installation.
+        extra: requirements beside those of ``segment``.
         on_log: called with each line that pip prints.
 
     Returns:
@@ -85,14 +95,14 @@ def install(
     log: list[str] = []
     try:
         with _lines_of_stdout(log, on_log):
-            stopped = _install_missing(wheels)
+            stopped = _install_missing(wheels, extra)
             if stopped is not None:
                 return stopped
     except (subprocess.CalledProcessError, OSError, RuntimeError, ImportError) as error:
         return pip_failure([*log, str(error)], wheels)
     finally:
         importlib.invalidate_caches()
-    still = missing([*BASE, TORCH])
+    still = missing([*BASE, TORCH, *extra])
     if still:
         return Outcome(FAILED, f"Still missing after the installation: {', '.join(still)}.", "Start Slicer again.")
     if fast and missing(FAST) and not _install_fast(wheels, on_log):
@@ -104,13 +114,13 @@ def install(
     return Outcome(INSTALLED, "All that is needed is installed.")
 
 
-def _install_missing(wheels: Path | None) -> Outcome | None:
-    """PyTorch and the base packages; None where pip had no complaint."""
+def _install_missing(wheels: Path | None, extra: Sequence[str]) -> Outcome | None:
+    """PyTorch, the base packages and those beside; None where pip had no complaint."""
     folder = site_packages()
     state = torch_state(folder)
     if state.kind == HALF and (stopped := remove_half_installed(folder)):
         return stopped
-    lacking = missing(BASE)
+    lacking = missing([*BASE, *extra])
     if state.kind != WHOLE:
         if wheels is not None:
             lacking = [TORCH, *lacking]

@@ -1,5 +1,6 @@
 """The window that shows what is missing, asks, installs, and says how it ended."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,21 @@ from .install_findings import GOOD, STOP, Finding
 from .install_outcome import RESTART, Outcome
 
 
-def ensure_installed(parent: Any = None) -> bool:
+def ensure_installed(parent: Any = None, *, ask: bool = True, extra: Sequence[str] = (), torch: bool = True) -> bool:
     """Whether a run can be tried; where something is missing, the window is shown first.
 
     With Slicer in testing mode no window is shown.
+
+    Args:
+        parent: widget over which the window is shown.
+        ask: whether the window may be shown.
+        extra, torch: see ``install.ready``.
     """
-    if ready():
+    if ready(extra, torch=torch):
         return True
-    if not slicer.app.testingEnabled():
-        InstallDialog(parent).run()
-    return ready()
+    if ask and not slicer.app.testingEnabled():
+        InstallDialog(parent, extra).run()
+    return ready(extra, torch=torch)
 
 
 class InstallDialog:
@@ -29,13 +35,15 @@ class InstallDialog:
 
     Args:
         parent: widget over which it is shown.
+        extra: requirements beside those of ``segment``.
 
     Attributes:
         widget: the ``QDialog``.
         outcome: of the last installation; None before one.
     """
 
-    def __init__(self, parent: Any = None) -> None:
+    def __init__(self, parent: Any = None, extra: Sequence[str] = ()) -> None:
+        self._extra = extra
         self.outcome: Outcome | None = None
         self.widget = qt.QDialog(parent)
         self.widget.setWindowTitle(_("MSLesionSeg: what the computation needs"))
@@ -76,7 +84,7 @@ class InstallDialog:
 
     def refresh(self) -> None:
         """Look again and show what was found."""
-        found = look()
+        found = look(extra=self._extra)
         self.findings.setText("<br>".join(_as_html(finding) for finding in found))
         possible = not any(finding.level == STOP for finding in found)
         self.install_button.setEnabled(possible and not all(finding.level == GOOD for finding in found))
@@ -103,7 +111,7 @@ class InstallDialog:
         slicer.app.processEvents()
         try:
             with slicer.util.WaitCursor():
-                self.outcome = install(wheels, fast=self.fast.checked, on_log=self._note)
+                self.outcome = install(wheels, fast=self.fast.checked, extra=self._extra, on_log=self._note)
         finally:
             self._enable(True)
         self.message.setText(f"{self.outcome.message} {self.outcome.hint}".strip())

@@ -13,6 +13,10 @@ BASE = ("matplotlib>=3.8", "pydantic>=2.6", "rich>=13", "safetensors>=0.4.3", "t
 #: Runs the network several times as fast on a CPU; the engine works without it.
 FAST = ("openvino>=2025.0",)
 TORCH = "torch>=2.4"
+#: Writes DICOM; Slicer brings it from 5.12 on.
+DICOM = ("highdicom>=0.24", "pydicom>=2.4")
+#: What highdicom itself asks for, and the first Slicer that has it.
+PYDICOM_OF_HIGHDICOM, SLICER_WITH_HIGHDICOM = "pydicom>=3.0.1", "5.12"
 
 #: What Slicer 5.10 and 5.12 bring; an installation must leave it at its version.
 BUNDLED = (

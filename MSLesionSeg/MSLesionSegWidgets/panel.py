@@ -10,6 +10,7 @@ from .export_section import ExportSection
 from .inputs_section import InputsSection
 from .panel_context import PanelContext
 from .quality_line import QualityLine
+from .report_section import ReportSection
 from .review_section import ReviewSection
 from .segment_section import SegmentSection
 
@@ -36,6 +37,7 @@ class Panel:
         self.areas = AreasList(ui, self.context, self.review)
         self.edit = EditSection(ui, self.context, self._editing)
         self.export = ExportSection(ui, self.context)
+        self.report = ReportSection(ui, self.context)
         self._another_scene = False
         events = {
             slicer.vtkMRMLScene.StartCloseEvent: self._scene_closes,
@@ -67,6 +69,7 @@ class Panel:
         self._tags = []
         self.review.bar.remove_keys()
         self.review.close()
+        self.report.close()
         self.edit.release()
         self.segment.close()
 

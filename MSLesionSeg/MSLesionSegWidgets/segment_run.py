@@ -1,17 +1,15 @@
 """One segmentation from the scene and back: study to files, engine in the background, result into the scene."""
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import slicer
-
-from MSLesionSegLib.errors import MSLesionSegError, OutputError, ResourceError, StudyError
+from MSLesionSegLib.errors import MSLesionSegError, ResourceError, StudyError
 from MSLesionSegScene.result_nodes import load_result
 from MSLesionSegScene.volumes import write_study
 
 from .panel_context import PanelContext
+from .temporary_folder import make_temporary_folder
 from .worker import Worker
 from .worker_command import segment_words
 from .worker_end import CANCELLED, DONE, End
@@ -60,7 +58,7 @@ class SegmentRun:
         if state.flair is None:
             raise StudyError("No FLAIR is chosen.", "Load a study, or choose the FLAIR among the volumes.")
         self._abandoned = False
-        self._folder = _temporary_folder()
+        self._folder = make_temporary_folder()
         try:
             files = write_study(state, self._folder)
             out = self._folder / "result"
@@ -108,13 +106,3 @@ class SegmentRun:
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-
-def _temporary_folder() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="MSLesionSeg-", dir=slicer.app.temporaryPath))
-    except OSError as error:
-        raise OutputError(
-            f"Slicer's temporary folder {slicer.app.temporaryPath} cannot be written to ({error.strerror}).",
-            "Choose another one under Edit > Application Settings > General.",
-        ) from error

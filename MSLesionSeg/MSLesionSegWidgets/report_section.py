@@ -1,0 +1,137 @@
+"""The part of section Export that the engine writes in the background: the report, and DICOM."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+
+from MSLesionSegLib.errors import DependencyError, StudyError
+from MSLesionSegScene.dicom_source import dicom_folder, is_from_dicom
+from MSLesionSegScene.result_folder import write_result_folder
+
+from .install_dialog import ensure_installed
+from .install_dicom import ensure_dicom
+from .message_line import MessageLine
+from .panel_context import PanelContext
+from .result_run import ResultRun, unused_folder
+from .worker_end import CANCELLED, DONE, INSTALL_HINT, End
+
+FOLDER_KEY = "MSLesionSeg/ExportFolder"
+DICOM_KEY = "MSLesionSeg/StudyFolder"
+PAGE = "report.html"
+
+
+class ReportSection:
+    """Writes the report and the DICOM files of the reader's lesions.
+
+    Args:
+        ui: the widgets of ``MSLesionSeg.ui``.
+        context: of the panel.
+        open_page: shows a page in the browser.
+    """
+
+    def __init__(self, ui: Any, context: PanelContext, open_page: Callable[[Path], None] | None = None) -> None:
+        self._ui = ui
+        self._context = context
+        self._open_page = open_page or _open_page
+        self._message = MessageLine(ui.reportMessage)
+        self._done: Callable[[End], None] = lambda _end: None
+        self.run = ResultRun(self._ended)
+        ui.reportButton.connect("clicked()", self.write_report)
+        ui.dicomButton.connect("clicked()", self.write_dicom)
+        ui.reportCancelButton.connect("clicked()", self.cancel)
+        context.listen(self.refresh)
+
+    def refresh(self) -> None:
+        """Let the buttons be pressed where there is something to write."""
+        ready = self._context.review.has_result and not self._context.busy and not self.run.running
+        self._ui.reportButton.setEnabled(ready)
+        self._ui.dicomButton.setEnabled(ready)
+        self._ui.reportProgress.setVisible(self.run.running)
+        self._ui.reportCancelButton.setVisible(self.run.running)
+        self._ui.reportCancelButton.setEnabled(not self.run.worker.cancelling)
+
+    def write_report(self) -> None:
+        """Ask for a folder, write the report into a new one in it, and open its page."""
+        with self._message.trying():
+            if not ensure_installed(slicer.util.mainWindow(), torch=False):
+                raise DependencyError(_("What writes the report is not installed yet."), INSTALL_HINT)
+            parent = self._ask(_("Folder for the report"), FOLDER_KEY)
+            if parent is None:
+                return
+            out = unused_folder(parent, "lesion_report")
+            title = str(self._ui.reportTitleEdit.text).strip()
+            self._done = lambda _end: self._show_report(out)
+            self._start(out, lambda result, lesions: ("report", result, "--lesions", lesions, "--title", title))
+
+    def write_dicom(self) -> None:
+        """Ask for a folder, and write Segmentation and Structured Report into a new one in it."""
+        with self._message.trying():
+            flair = self._context.state.flair
+            if not is_from_dicom(flair):
+                raise StudyError(
+                    _("The FLAIR {name} was not loaded from DICOM, so there is no series to refer to.").format(
+                        name=flair.GetName()
+                    ),
+                    _("Load the DICOM series itself and find the lesions on it."),
+                )
+            ensure_dicom(slicer.util.mainWindow())
+            source = dicom_folder(flair) or self._ask(_("Folder of the FLAIR's DICOM files"), DICOM_KEY)
+            parent = None if source is None else self._ask(_("Folder for the DICOM files"), FOLDER_KEY)
+            if source is None or parent is None:
+                return
+            out = unused_folder(parent, "lesion_dicom")
+            self._done = lambda end: self._tell_dicom(out, end)
+            self._start(out, lambda result, lesions: ("dicom", result, "--lesions", lesions, "--source", str(source)))
+
+    def cancel(self) -> None:
+        """End the run; nothing is left of it."""
+        self.run.cancel()
+        self.refresh()
+
+    def close(self) -> None:
+        """End the run before the panel goes."""
+        self.run.close()
+
+    def _start(self, out: Path, words: Callable[[str, str], tuple[str, ...]]) -> None:
+        def prepare(folder: Path) -> tuple[str, ...]:
+            lesions = write_result_folder(self._context.state, folder / "result")
+            return (*words(str(folder / "result"), str(lesions)), "--out", str(out))
+
+        with slicer.util.WaitCursor():
+            self.run.start(prepare, out)
+        self.refresh()
+
+    def _ended(self, end: End) -> None:
+        self.refresh()
+        if end.kind == DONE:
+            self._done(end)
+        elif end.kind == CANCELLED:
+            self._message.say(end.message)
+        else:
+            self._message.fail(end.message, end.hint)
+
+    def _show_report(self, out: Path) -> None:
+        self._message.say(_("The report lies in {page}.").format(page=out / PAGE))
+        self._open_page(out / PAGE)
+
+    def _tell_dicom(self, out: Path, end: End) -> None:
+        text = _("Segmentation and Structured Report of {count} lesions, {volume:.2f} mL, lie in {folder}.")
+        count, volume = end.result["lesion_count"], end.result["lesion_volume_ml"]
+        self._message.say(text.format(count=count, volume=volume, folder=out))
+
+    def _ask(self, title: str, key: str) -> Path | None:
+        before = str(slicer.util.settingsValue(key, "") or "")
+        found = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, before)
+        if not found:
+            return None
+        qt.QSettings().setValue(key, found)
+        return Path(found)
+
+
+def _open_page(page: Path) -> None:
+    """Show a page in the browser of the system."""
+    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page)))
