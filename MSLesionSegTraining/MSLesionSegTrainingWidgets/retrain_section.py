@@ -7,11 +7,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 
-from MSLesionSegLib.errors import DependencyError, UsageError
+from MSLesionSegLib.errors import UsageError
 from MSLesionSegTrainingLib.run_start import log_lines
-from MSLesionSegWidgets.install_dialog import ensure_installed
 from MSLesionSegWidgets.message_line import MessageLine
-from MSLesionSegWidgets.worker_end import INSTALL_HINT
 from MSLesionSegWidgets.worker_settings import choose_interpreter, interpreter_setting
 
 from . import train_words
@@ -21,6 +19,7 @@ from .model_combo import list_into
 from .run_follower import RunFollower, choose_run, chosen_run
 from .run_words import epochs_words, stage_words, told_of
 from .side_job import PER_MILLE, SideJob
+from .train_packages import need_train_packages
 from .training_context import TrainingContext
 from .ui_files import load_ui
 
@@ -108,14 +107,13 @@ class RetrainSection:
             self.check_job.cancel()
             return
         with self._plan_message.trying():
-            self._need_packages()
             self.ui.checkLabel.setText("")
             self.check_job.start(train_words.preflight_words(self._choices()))
 
     def train(self) -> None:
         """Start the run; it goes on when Slicer is closed."""
         with self._plan_message.trying():
-            self._need_packages()
+            need_train_packages()
             choices = self._choices()
             if (choices.run / "checkpoint.pt").exists():
                 raise UsageError(f"{choices.run} holds a run already.", "Open it to go on, or name another folder.")
@@ -125,7 +123,7 @@ class RetrainSection:
     def resume(self) -> None:
         """Go on from the last checkpoint of the run."""
         with self._run_message.trying():
-            self._need_packages()
+            need_train_packages()
             run = self.follower.run
             dataset = train_words.data_set_of(run.words) or self._data_set()
             words = train_words.resume_words(dataset, run.folder, str(self.ui.trainDeviceCombo.currentData))
@@ -172,10 +170,6 @@ class RetrainSection:
         if folder is None:
             raise UsageError(_("No data set is chosen."), _("Choose the folder of the studies in the tab Work list."))
         return folder
-
-    def _need_packages(self) -> None:
-        if not interpreter_setting() and not ensure_installed(slicer.util.mainWindow()):
-            raise DependencyError(_("What the training needs is not installed yet."), INSTALL_HINT)
 
     def _checked(self, result: dict[str, Any]) -> None:
         self.ui.checkLabel.setText(str(result["message"]))

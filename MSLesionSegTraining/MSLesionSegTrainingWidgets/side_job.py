@@ -10,6 +10,7 @@ from MSLesionSegWidgets.message_line import MessageLine
 from MSLesionSegWidgets.worker_end import CANCELLED, DONE, End
 from MSLesionSegWidgets.worker_lines import Step
 
+from .train_packages import need_train_packages
 from .training_context import TrainingContext
 
 PER_MILLE = 1000
@@ -66,8 +67,9 @@ class SideJob:
 
         Raises:
             ResourceError: it runs already.
-            DependencyError: the Python of the settings is not there.
+            DependencyError: the Python of the settings is not there, or lacks what training needs.
         """
+        need_train_packages()
         self._worker.start(self._context.command(words, out=out))
         self.warnings.clear()
         self._bar.setValue(0)

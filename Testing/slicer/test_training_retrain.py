@@ -1,7 +1,9 @@
 """A person retrains through the panel: checks, starts, leaves, comes back, cancels, resumes; the trainer is killed."""
 
+import json
 import os
 import signal
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 from Testing.slicer.training_person import end_processes_of, processes_of, small_data_set, small_model, training_panel
 
 from MSLesionSegTrainingLib.run_following import FollowedRun, RunState
+from MSLesionSegTrainingLib.run_process import process_of
 
 UNIX = pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
 
@@ -148,14 +151,17 @@ def test_a_run_that_is_refused_says_why(qt_host, dataset, run):
         assert not person.ui.resumeButton.enabled
 
 
+def test_the_packages_of_training_are_those_of_the_distribution(qt_host):
+    from MSLesionSegTrainingWidgets.train_packages import TRAIN
+
+    project = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text("utf-8"))
+    assert [*TRAIN, "torch>=2.4"] == project["project"]["optional-dependencies"]["train"]
+
+
 class Written:
     """A run that only its ``progress.jsonl`` knows."""
 
     def __init__(self, folder: Path, **changes) -> None:
-        import json
-
-        from MSLesionSegTrainingLib.run_process import process_of
-
         folder.mkdir(parents=True)
         line = {"process": {**process_of(os.getpid()).as_line(), **changes}, "version": "0.0.1"}
         (folder / "progress.jsonl").write_text(json.dumps({"time": "2025-11-25T04:00:00Z", **line}) + "\n")

@@ -51,7 +51,7 @@ def keep_synthetic_patients(cache: Path) -> None:
 
 def small_model(folder: Path) -> str:
     """Add a small model to the models in ``folder``; its full name."""
-    tiny_bundle(folder, "tiny", patch=32, norm="instance")
+    tiny_bundle(folder, "tiny", norm="instance")
     return "tiny-1.0"
 
 
