@@ -31,14 +31,15 @@ from .painted_patients import paint_patient
 from .painting import measure_levels
 from .prepared_cache import PreparedCache
 from .rehearsal import SYNTHETIC_PATIENTS, synthetic_shapes, synthetic_twin
+from .retrain_blend import PAINTED
 from .split import read_split
 from .study_progress import PartProgress
 from .study_scoring import unit_grid
 from .training_set import PREPARED
 
 REPORT_FILE, JSON_FILE = "before_after.md", "before_after.json"
-FIRST_PAINTED = SYNTHETIC_PATIENTS
-"""Synthetic patients from this number on are painted here: those before it train (see ``rehearsal``)."""
+FIRST_PAINTED = SYNTHETIC_PATIENTS + PAINTED
+"""Synthetic patients from this number on are painted here: those before it train, or choose the weights."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from .painting import measure_levels
 from .patches import PatchDataset
 from .prepared_cache import PreparedCache
 from .rehearsal import broader_levels, with_rehearsal
+from .retrain_blend import keep_what_was_known
 from .samplers import make_sampler
 from .settings import TrainSettings
 from .start_weights import Start, check_overlap
@@ -40,8 +41,8 @@ def run_training(
 ) -> str:
     """Train on a data set and score the validation cases.
 
-    Leaves in the folder of the run what ``train`` leaves, and ``data.json`` (cases, their hashes, sources) and
-    ``scores.json`` (where there are validation cases).
+    Leaves in the folder of the run what ``train`` leaves, and ``data.json`` (cases, their hashes, sources),
+    ``scores.json`` (where there are validation cases) and, where it rehearses, ``blend.json``.
 
     Args:
         settings: all choices.
@@ -99,6 +100,9 @@ def run_training(
     progress.stage("score")
     if not fabric.is_global_zero:
         return ""
+    if settings.rehearsal and start is not None:
+        real = [canvas for canvas in data.canvases if canvas.channels is not None]
+        network = keep_what_was_known(start, network, real, data.validation, prepared, run, progress)
     if not data.validation:
         return f"No patient validates, so the weights of the last step were kept. The run lies in {run}"
     try:

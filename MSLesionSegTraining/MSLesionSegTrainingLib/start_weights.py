@@ -25,6 +25,7 @@ class Start:
         network: its network.
         architecture: of it.
         patch: edge of the patches it was trained on, voxels.
+        threshold: of its probability.
         identity: name, version and SHA-256 of the bundle.
         case_hashes: of the cases it was trained on.
     """
@@ -32,6 +33,7 @@ class Start:
     network: nn.Module
     architecture: dict[str, Any]
     patch: int
+    threshold: float
     identity: dict[str, str]
     case_hashes: list[str]
 
@@ -55,7 +57,8 @@ def load_start(name_or_path: str) -> Start:
     for parameter in network.parameters():
         parameter.requires_grad_(True)
     identity = {"name": model.name, "version": model.version, "sha256": bundle.sha256}
-    return Start(network, dict(model.architecture), model.patch[0], identity, list(model.training.case_hashes))
+    hashes = list(model.training.case_hashes)
+    return Start(network, dict(model.architecture), model.patch[0], model.threshold, identity, hashes)
 
 
 def check_overlap(start: Start, records: Sequence[CaseRecord], *, forced: bool) -> list[str]:

@@ -140,6 +140,8 @@ def train(
     check_run_folder(out, resume=resume)
     if resume:
         settings = _resumed(settings, TrainSettings.load(out), given, out)
+        if settings.rehearsal and settings.init and start is None:
+            start = load_start(f"{settings.init['name']}-{settings.init['version']}")
     fabric = make_fabric(device.value, settings.precision)
     if not fabric.is_global_zero:
         run_training(settings, dataset, out, SilentProgress(), fabric, start, resume, cache, force_overlap)

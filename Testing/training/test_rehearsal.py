@@ -1,5 +1,6 @@
 """Rehearsal: synthetic twins of the user's brains, lesions of synthetic patients, a network that does not forget."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from MSLesionSegTrainingLib.painting import LesionLevels, measure_levels
 from MSLesionSegTrainingLib.patches import PatchDataset, PatchRecipe
 from MSLesionSegTrainingLib.prepared_cache import PreparedCache
 from MSLesionSegTrainingLib.rehearsal import broader_levels, synthetic_shapes, synthetic_twin, with_rehearsal
+from MSLesionSegTrainingLib.retrain_blend import PAINTED, SHARES, BlendStep, blended, chosen_share
 from MSLesionSegTrainingLib.samplers import make_sampler
 from MSLesionSegTrainingLib.settings import TrainSettings
 from MSLesionSegTrainingLib.synthesis import TISSUE_LEVELS
@@ -129,7 +131,7 @@ def trained(folder, canvases, shapes, levels, steps, rate, start=None):
     return train(settings, patches, [], folder, SilentProgress(), start=start)
 
 
-def test_one_corrected_case_improves_another_of_its_kind(tmp_path, map_canvas, brain):
+def test_one_corrected_case_improves_another_of_its_kind_and_little_is_forgotten(tmp_path, map_canvas, brain):
     """A network that knows usual lesions, and a scanner that shows them faintly."""
     usual = [patient(seed, map_canvas, brain, USUAL) for seed in range(6)]
     corrected, second = (patient(seed, map_canvas, brain, FAINT) for seed in (50, 51))
@@ -139,8 +141,14 @@ def test_one_corrected_case_improves_another_of_its_kind(tmp_path, map_canvas, b
     data = replace(data, canvases=[corrected, synthetic_twin(corrected)])
     shapes = [*data.shapes, *(shape_mask(lesions(seed, brain), brain_box(brain)) for seed in range(200, 208))]
     levels = broader_levels(measure_levels(data.canvases))
-    after = trained(tmp_path / "after", data.canvases, shapes, levels, 60, 1e-3, start=before)
-    of_kind, forgotten = ([mean_dice(network, some) for network in (before, after)] for some in ([second], elsewhere))
-    print(f"second case {of_kind[0]:.3f} to {of_kind[1]:.3f}, elsewhere {forgotten[0]:.3f} to {forgotten[1]:.3f}")
+    after = trained(tmp_path / "after", data.canvases, shapes, levels, 60, 5e-4, start=before)
+    painted = [patient(seed, map_canvas, brain, USUAL) for seed in range(300, 300 + PAINTED)]
+    shares = [(share, blended(before, copy.deepcopy(after), share)) for share in (0.0, *SHARES)]
+    share = chosen_share([BlendStep(share, mean_dice(mixed, painted), None) for share, mixed in shares])
+    mixed = dict(shares)[share]
+    of_kind, forgotten = ([mean_dice(network, some) for network in (before, mixed)] for some in ([second], elsewhere))
+    told = (f"{name} {old:.3f} to {new:.3f}" for name, (old, new) in (("second", of_kind), ("elsewhere", forgotten)))
+    print(f"{share:.3f} of the new weights: {', '.join(told)}")
     assert forgotten[0] > 0.6
-    assert of_kind[1] > of_kind[0] + 0.05
+    assert forgotten[1] > forgotten[0] - 0.02
+    assert of_kind[1] > of_kind[0] + 0.03

@@ -12,7 +12,7 @@ from MSLesionSegLib.bundle import load_bundle
 from MSLesionSegLib.cli_runner import run
 from MSLesionSegLib.errors import UsageError
 from MSLesionSegLib.runtime import load_network
-from MSLesionSegTrainingLib import batch_statistics, rehearsal
+from MSLesionSegTrainingLib import batch_statistics
 from MSLesionSegTrainingLib.canvases import Canvas, ShapeMask
 from MSLesionSegTrainingLib.cli import build_app
 from MSLesionSegTrainingLib.release import release_bundle
@@ -38,7 +38,7 @@ class SmallSet:
 
 @pytest.fixture(scope="module")
 def patched():
-    """Few patches for the statistics, one patient to rehearse; data sets as `SmallSet` gives them."""
+    """Few patches for the statistics; data sets as `SmallSet` gives them."""
     sets: dict[Path, SmallSet] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -46,7 +46,6 @@ def patched():
             lambda folder, *others: sets[folder].data if folder in sets else load_training_set(folder, *others),
         )
         patch.setattr(batch_statistics, "STATISTICS_PATCHES", 4)
-        patch.setattr(rehearsal, "SYNTHETIC_PATIENTS", 1)
         yield sets
 
 
@@ -102,7 +101,7 @@ def test_a_run_becomes_a_bundle_that_both_runtimes_run_alike(tmp_path, small_set
     assert torch.allclose(one, other, atol=1e-3)
     # The next run starts from it; a case that it knows may not validate.
     words = ["train", small_set.folder, "--out", tmp_path / "next", "--init", tmp_path / "run" / "bundle", *WORDS[2:]]
-    assert call(*words) == 0
+    assert call(*words, "--no-rehearse") == 0
     assert json.loads((tmp_path / "next" / "settings.json").read_text())["init"]["name"] == "trial"
     assert call("models", "release", tmp_path / "next") == 0
     assert load_bundle(tmp_path / "next" / "bundle").model.training.case_hashes == ["a" * 64]

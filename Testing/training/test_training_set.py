@@ -179,7 +179,7 @@ def test_a_model_that_knows_a_validation_case_is_refused_unless_forced(root, loa
     records = load(root).records
     known = next(record.flair_sha256 for record in records if record.case == "sub-03")
     trained = next(record.flair_sha256 for record in records if record.case == "sub-01")
-    start = Start(None, {}, 64, {"name": "other", "version": "2.0", "sha256": "0" * 64}, [known, trained])
+    start = Start(None, {}, 64, 0.5, {"name": "other", "version": "2.0", "sha256": "0" * 64}, [known, trained])
     with pytest.raises(UsageError, match=r"other 2\.0 was trained on sub-03, which must not be trained on here"):
         check_overlap(start, records, forced=False)
     assert check_overlap(start, records, forced=True) == ["sub-03"]
