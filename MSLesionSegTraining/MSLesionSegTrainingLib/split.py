@@ -66,10 +66,13 @@ def extend_split(split: Mapping[str, str], patients: Iterable[str], seed: int = 
 
 
 def write_split(root: Path, split: Mapping[str, str]) -> None:
-    """Write ``derivatives/annotations/split.tsv``, whole or not at all."""
+    """Write ``derivatives/annotations/split.tsv``, whole or not at all; BIDS, which knows no such file, is told so."""
     path = root / SPLIT_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     lines = ["participant_id\tsplit", *(f"{patient}\t{split[patient]}" for patient in sorted(split))]
     partial.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
     os.replace(partial, path)
+    ignored = path.with_name(".bidsignore")
+    if not ignored.exists():
+        ignored.write_text(f"{path.name}\n", encoding="utf-8", newline="\n")

@@ -66,13 +66,13 @@ def counts_words(cases: Sequence[WorkCase]) -> str:
     """How many cases there are in each state."""
     counts = {state: sum(case.state == state for case in cases) for state in STATES}
     told = ", ".join(f"{count} {state_words(state)}" for state, count in counts.items() if count)
-    return _("{count} cases: {states}").format(count=len(cases), states=told) if cases else ""
+    return _("Cases: {count} ({states})").format(count=len(cases), states=told) if cases else ""
 
 
 def agreement_words(case: str, first: str, agreed: Mapping[str, Any]) -> str:
     """How a second reading agrees with the first."""
     return _(
-        "{case}: Dice {dice:.2f} with {first}; {added} lesions added, {removed} removed "
+        "{case}: Dice {dice:.2f} with {first}; lesions added: {added}, removed: {removed} "
         "({before:.2f} mL before, {now:.2f} mL now)."
     ).format(
         case=case,
@@ -97,7 +97,7 @@ def summary_words(summary: Mapping[str, Any]) -> str:
         for who, one in summary["annotators"].items()
     )
     lines = [
-        _("{count} cases finished, load {middle:.2f} mL ({low:.2f} to {high:.2f})").format(
+        _("Finished cases: {count}, load {middle:.2f} mL ({low:.2f} to {high:.2f})").format(
             count=len(rows), middle=loads[len(loads) // 2], low=loads[0], high=loads[-1]
         ),
         _("Lesions: {sizes}").format(sizes=sizes),

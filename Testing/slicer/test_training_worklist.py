@@ -114,7 +114,7 @@ def test_the_list_shows_the_least_sure_case_first_and_a_click_on_a_title_gives_a
         ("sub-01", "pre-segmented", "4.85", ""),
     ]
     assert [row[5] for row in cells(anna)] == ["FLAIR", "FLAIR, T1w", "FLAIR"]
-    assert anna.ui.countsLabel.text == "3 cases: 3 pre-segmented"
+    assert anna.ui.countsLabel.text == "Cases: 3 (3 pre-segmented)"
     header = anna.ui.caseTable.horizontalHeader()
     place = header.sectionViewportPosition(0) + 5
     point = anna.host.qt.QPoint(place, header.height // 2)
@@ -321,7 +321,7 @@ def test_another_person_reads_a_done_case_again_and_sees_the_agreement(anna, roo
     assert "Second reading" in anna.ui.caseLabel.text
     assert np.array_equal(reader_mask(anna), model_mask() > 0)
     anna.press("doneButton")
-    assert anna.ui.workMessage.text.startswith("sub-03: Dice 0.43 with Anna; 1 lesions added, 0 removed")
+    assert anna.ui.workMessage.text.startswith("sub-03: Dice 0.43 with Anna; lesions added: 1, removed: 0")
     assert cells(anna)[0][1] == "done, Dice 0.43 with Ben"
     assert by_name(root)["sub-03"].annotator == "Anna"
     anna.ui.annotatorEdit.setText("Carla")
