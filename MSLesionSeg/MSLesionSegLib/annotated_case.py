@@ -132,19 +132,35 @@ def put_case(
     values = dict(sidecar)
     describe_data_set(root)
     with tempfile.TemporaryDirectory(dir=root, prefix=_STAGING) as temporary:
-        new_images, new_masks = Path(temporary, "images"), Path(temporary, "masks")
-        new_images.mkdir()
+        new_masks = Path(temporary, "masks")
         new_masks.mkdir()
-        for contrast, image in (images or {}).items():
-            write_nifti(new_images / f"{place.name}_{contrast}.nii.gz", image)
         write_nifti(new_masks / place.mask_name(), mask)
         if model_mask is not None:
             values["ModelMask"] = place.mask_name("model")
             write_nifti(new_masks / values["ModelMask"], model_mask)
         write_json(new_masks / place.mask_name().replace(".nii.gz", ".json"), values)
         if images:
-            _move_in(new_images, root / place.inner / "anat")
+            put_images(root, place, images)
         _move_in(new_masks, place.annotation(root))
+
+
+def put_images(root: Path, place: CasePlace, images: Mapping[str, sitk.Image]) -> None:
+    """Write the images of a case that the data set does not hold yet; all of them, or none.
+
+    Args:
+        root: folder of the data set, held by :func:`one_writer`.
+        place: of the case.
+        images: FLAIR, T1w, T2w -> image.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    with tempfile.TemporaryDirectory(dir=root, prefix=_STAGING) as temporary:
+        new = Path(temporary, "images")
+        new.mkdir()
+        for contrast, image in images.items():
+            write_nifti(new / f"{place.name}_{contrast}.nii.gz", image)
+        _move_in(new, root / place.inner / "anat")
 
 
 def describe_data_set(root: Path) -> None:

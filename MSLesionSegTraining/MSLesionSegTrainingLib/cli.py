@@ -9,6 +9,7 @@ from .before_after_command import compare
 from .brain_command import brain_train
 from .calibrate_command import calibrate
 from .cases_command import cases
+from .collect_command import collect
 from .evaluate_command import evaluate
 from .example_command import example
 from .import_command import import_cases
@@ -26,6 +27,7 @@ def build_app() -> typer.Typer:
     app = build_engine_app()
     app.command()(cases)
     app.command(name="import")(import_cases)
+    app.command()(collect)
     app.command()(preflight)
     app.command()(train)
     app.command()(study)

@@ -19,7 +19,7 @@ _NO_IMAGE = {"mask", "label", "seg", "dseg", "probability", "prob"}
 """Words in the names of files that hold no image."""
 
 
-def guess_studies(root: Path) -> list[StudyFiles]:
+def guess_studies(root: Path, *, patients: bool = False) -> list[StudyFiles]:
     """The studies of a tree as far as folders, names, DICOM tags and, last, voxels tell.
 
     The image files of one folder are one study. DICOM series of one folder are one study; where each series has a
@@ -28,9 +28,12 @@ def guess_studies(root: Path) -> list[StudyFiles]:
 
     Args:
         root: folder of the tree; hidden files and folders are left out.
+        patients: name cases by patient and date; studies below one folder of the root are taken for dates of one
+            patient, so that nobody is trained on and validates by mistake.
 
     Returns:
-        ``case-001`` and so on, in the order of the folders. ``note`` says what was taken as what, and why.
+        ``case-001`` and so on, in the order of the folders, or ``sub-01``, ``sub-02_ses-1``, ``sub-02_ses-2``. ``note``
+        says what was taken as what, and why.
 
     Raises:
         StudyError: there is no such folder, or no image in it.
@@ -47,7 +50,24 @@ def guess_studies(root: Path) -> list[StudyFiles]:
     if not found:
         raise StudyError(f"{root} holds no MR images.", "Name the folder that holds the studies.")
     width = max(3, len(str(len(found))))
-    return [_study(f"case-{number:0{width}d}", files) for number, files in enumerate(found.values(), start=1)]
+    names = [f"case-{number:0{width}d}" for number in range(1, len(found) + 1)]
+    if patients:
+        names = _names_by_patient([folder.relative_to(root) for folder in found])
+    return [_study(name, files) for name, files in zip(names, found.values(), strict=True)]
+
+
+def _names_by_patient(folders: list[Path]) -> list[str]:
+    """``sub-XX`` of a patient with one study, ``sub-XX_ses-Y`` of one with several, from paths below the root."""
+    first = [folder.parts[0] if folder.parts else "" for folder in folders]
+    order = list(dict.fromkeys(first))
+    width = max(2, len(str(len(order))))
+    dates: dict[str, int] = {}
+    names = []
+    for patient in first:
+        dates[patient] = dates.get(patient, 0) + 1
+        date = f"_ses-{dates[patient]}" if first.count(patient) > 1 else ""
+        names.append(f"sub-{order.index(patient) + 1:0{width}d}{date}")
+    return names
 
 
 def _study(name: str, files: list[tuple[Path, Series]]) -> StudyFiles:

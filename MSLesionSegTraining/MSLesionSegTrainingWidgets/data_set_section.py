@@ -1,14 +1,20 @@
 """Section Data set: what the annotators have left so far."""
 
+from collections import Counter
+from pathlib import Path
 from typing import Any
 
+import slicer
 from slicer.i18n import tr as _
 
-from MSLesionSegLib.errors import UsageError
+from MSLesionSegLib.errors import DependencyError, UsageError
+from MSLesionSegTrainingLib.split import SHARES, read_split
 from MSLesionSegTrainingLib.worklist import WORK
 from MSLesionSegTrainingLib.worklist.summary import SUMMARY_FILE
 from MSLesionSegWidgets.install import ready
+from MSLesionSegWidgets.install_dialog import ensure_installed
 from MSLesionSegWidgets.message_line import MessageLine
+from MSLesionSegWidgets.worker_end import INSTALL_HINT
 
 from .case_words import summary_words
 from .side_job import SideJob
@@ -31,12 +37,15 @@ class DataSetSection:
         self._message = MessageLine(ui.summaryMessage)
         self._opens = False
         self.job = SideJob(context, ui.summaryButton, ui.summaryProgress, self._message, self._done, self._changed)
+        self.split_job = SideJob(context, ui.splitButton, ui.splitProgress, self._message, self._split, self._changed)
         ui.summaryButton.connect("clicked()", self.open_or_cancel)
+        ui.splitButton.connect("clicked()", self.split_or_cancel)
 
     def refresh(self) -> None:
-        """The button can be pressed where there is a folder."""
-        if not self.job.running:
-            self._ui.summaryButton.setEnabled(self._context.folder is not None)
+        """The buttons can be pressed where there is a folder."""
+        for job, button in ((self.job, self._ui.summaryButton), (self.split_job, self._ui.splitButton)):
+            if not job.running:
+                button.setEnabled(self._context.folder is not None)
 
     def open_or_cancel(self) -> None:
         """Make the page anew and open it, or stop that."""
@@ -47,6 +56,14 @@ class DataSetSection:
             self._start()
             self._opens = True
 
+    def split_or_cancel(self) -> None:
+        """Read every image and mask, and allot new patients to training, validation and test; or stop that."""
+        if self.split_job.running:
+            self.split_job.cancel()
+            return
+        with self._message.trying():
+            self.split_job.start(("cases", str(self._folder()), "--check", "--split", "--progress", "json"))
+
     def measure(self) -> None:
         """Measure in the background of which cases the model is unsure; does nothing before all is installed."""
         if not self.job.running and ready():
@@ -55,13 +72,26 @@ class DataSetSection:
                 self._opens = False
 
     def _start(self) -> None:
-        folder = self._context.folder
-        if folder is None:
+        self.job.start(("worklist", str(self._folder()), "--progress", "json"))
+
+    def _folder(self) -> Path:
+        if self._context.folder is None:
             raise UsageError(_("No folder of studies is chosen."), _("Choose it above."))
-        self.job.start(("worklist", str(folder), "--progress", "json"))
+        if not ensure_installed(slicer.util.mainWindow()):
+            raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
+        return self._context.folder
 
     def _changed(self) -> None:
         self.refresh()
+
+    def _split(self, result: dict[str, Any]) -> None:
+        parts = Counter(read_split(self._context.folder).values())
+        told = ", ".join(f"{parts[part]} {part}" for part in SHARES)
+        words = _("{message} Patients: {parts}.").format(message=f"{result['message']}.", parts=told)
+        if self.split_job.warnings:
+            self._message.fail(words, " ".join(self.split_job.warnings))
+        else:
+            self._message.say(words)
 
     def _done(self, result: dict[str, Any]) -> None:
         self._ui.summaryLabel.setText(summary_words(result["summary"]))

@@ -18,6 +18,7 @@ from .case_table import CaseTable
 from .case_words import counts_words
 from .correct_section import CorrectSection
 from .data_set_section import DataSetSection
+from .mapping_section import MappingSection
 from .presegment_section import PresegmentSection
 from .training_context import TrainingContext
 from .ui_files import load_ui
@@ -33,6 +34,7 @@ class WorklistSection:
         correct: the case that is open.
         presegment: the model's masks.
         data_set: what is finished.
+        mapping: the studies of a folder that is not BIDS.
     """
 
     def build(self, layout: Any, context: TrainingContext) -> None:
@@ -51,6 +53,7 @@ class WorklistSection:
         self.correct = CorrectSection(ui, context, self.table, self.read_list)
         self.presegment = PresegmentSection(ui, context, self.read_list)
         self.data_set = DataSetSection(ui, context, self.read_list)
+        self.mapping = MappingSection(ui, context, self._copied)
         ui.annotatorEdit.setText(str(slicer.util.settingsValue(ANNOTATOR_KEY, "") or ""))
         ui.annotatorEdit.connect("editingFinished()", self._annotator_named)
         ui.folderButton.connect("clicked()", self.choose_folder)
@@ -95,6 +98,9 @@ class WorklistSection:
                 cases = work_list(folder, measure=False)
             except MSLesionSegError as error:
                 self._message.fail(error.message, error.hint)
+        self.mapping.show(folder if folder is not None and folder.is_dir() and not cases else None)
+        for section in (self.ui.casesSection, self.ui.presegmentSection, self.ui.dataSetSection):
+            section.setVisible(bool(cases))
         self.table.show(cases)
         self.ui.countsLabel.setText(counts_words(cases))
         self.ui.countsLabel.setVisible(bool(cases))
@@ -162,6 +168,10 @@ class WorklistSection:
         if unknown and not self.presegment.job.running and (folder, unknown) not in self._measured:
             self._measured.add((folder, unknown))
             self.data_set.measure()
+
+    def _copied(self, data_set: Path) -> None:
+        with self._message.trying():
+            self._context.choose_folder(data_set)
 
     def _annotator_named(self) -> None:
         qt.QSettings().setValue(ANNOTATOR_KEY, self._who)
