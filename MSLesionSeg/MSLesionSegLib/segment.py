@@ -11,15 +11,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from .brain_mask import find_in_head, read_off
-from .errors import ModelError, StudyError
+from .errors import StudyError
 from .finish import BRAIN_FILE, FLAIR_FILE, SECOND_FILE, ZONES_FILE, finish, write_probability
 from .grid import resample
 from .images import input_sha256, read_image
 from .lesions import check_settings
 from .location_zones import zones_on_flair
-from .model_store import default_model, find_model
+from .model_store import default_model
 from .nifti import compact
-from .normalise import NORMALISATION
 from .prepare import PreparedStudy, prepare
 from .provenance import build_provenance
 from .quality import check_quality
@@ -85,10 +84,12 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
     Raises:
         MSLesionSegError: see ``errors``; nothing is written then, and an earlier result stays.
     """
+    from .lesion_model import load_lesion_model
+
     started = datetime.now(UTC)
     reserve_blas()
     progress.stage("read", "the model")
-    bundle = _load_model(request.model)
+    _, bundle = load_lesion_model(request.model)
     settings = _settings(request, bundle)
     with ResultFolder(request.out) as result:
         predictor, runtime = _predictor(request, bundle)
@@ -114,7 +115,13 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
         if confidence is not None:
             progress.stage("confidence")
             second = second_pass(
-                predictor, channels, bundle.model.contrasts, confidence["left_out"], probability, progress
+                predictor,
+                channels,
+                bundle.model.contrasts,
+                confidence["left_out"],
+                prepared.brain,
+                probability,
+                progress,
             )
         progress.stage("lesions")
         on_flair = probability_on_flair(probability, prepared, study.flair)
@@ -164,20 +171,6 @@ def probability_on_flair(probability: np.ndarray, prepared: PreparedStudy, flair
     on_flair = sitk.GetArrayFromImage(resample(prepared.grid.image(probability), flair))
     on_flair[sitk.GetArrayViewFromImage(prepared.brain_on_flair) == 0] = 0.0
     return np.clip(on_flair, 0.0, 1.0)
-
-
-def _load_model(model: str | Path | None) -> Bundle:
-    from .bundle import load_bundle
-
-    path = default_model("lesion") if model is None else find_model(model, "lesion")
-    bundle = load_bundle(path, kind="lesion")
-    if bundle.model.normalisation != NORMALISATION:
-        raise ModelError(
-            f"The model {path} was trained on intensities normalised by '{bundle.model.normalisation}', "
-            f"and this program only knows '{NORMALISATION}'.",
-            "Use a model of this version of the program, or the version that made the model.",
-        )
-    return bundle
 
 
 def _settings(request: SegmentRequest, bundle: Bundle) -> dict[str, Any]:

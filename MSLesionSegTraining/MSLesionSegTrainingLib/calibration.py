@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import expit, logit
+from scipy.stats import mannwhitneyu
 
 from MSLesionSegLib.bundle_schema import Calibration, LesionCalibration
 from MSLesionSegLib.errors import UsageError
@@ -121,7 +122,7 @@ def fit_logistic(values: np.ndarray, real: np.ndarray, weight: np.ndarray) -> tu
         Intercept and (features,) weights, for the features as they are.
     """
     mean, spread = values.mean(0), values.std(0)
-    spread[spread == 0] = 1.0
+    spread[spread < 1e-6] = 1.0  # a feature that is the same in all lesions
     standard = (values - mean) / spread
 
     def loss(free: np.ndarray) -> float:
@@ -172,11 +173,20 @@ def _scored(rule: LesionCalibration, case: CalibrationCase) -> dict[str, Any]:
         "wrong": int((~real).sum()),
         "doubtful": int(doubtful.sum()),
         "doubtful_wrong": int((doubtful & ~real).sum()),
+        "real_above_wrong": _real_above_wrong(confidence, real),
         "ece_before": _rounded(bins_of(np.array([one.mean_probability for one in listed]), real, LESION_BINS)),
         "ece_after": _rounded(bins),
         "bins_listed": bins.voxels.tolist(),
         "bins_wrong": (bins.voxels - bins.lesion).tolist(),
     }
+
+
+def _real_above_wrong(confidence: np.ndarray, real: np.ndarray) -> float | None:
+    """How often a real lesion is surer than a wrong one (area under the ROC curve); None without either."""
+    if real.all() or not real.any():
+        return None
+    pairs = real.sum() * (~real).sum()
+    return round(float(mannwhitneyu(confidence[real], confidence[~real]).statistic / pairs), 3)
 
 
 def _voxels(cases: Sequence[CalibrationCase]) -> tuple[float | None, list[dict[str, Any]]]:

@@ -19,17 +19,20 @@ doubtful below {doubtful:g}. Fitted on:
 on is told by the rows fitted on the other cases.** It says nothing about lesions that were missed. Masks and
 probabilities are the network's own.
 
-| case | contrasts | fitted on | lesions | wrong | doubtful: wrong | others: wrong | ECE before | ECE after |
-|---|---|---|---|---|---|---|---|---|
 """
+_COLUMNS = (
+    "| case | contrasts | fitted on | lesions | wrong | doubtful: wrong | others: wrong | real above wrong "
+    "| ECE before | ECE after |\n|---|---|---|---|---|---|---|---|---|---|\n"
+)
 _LESIONS = (
     "| {case} | {contrasts} | {fitted_on} | {listed} | {wrong} | {doubtful}: {doubtful_wrong} | {rest}: {rest_wrong} "
-    "| {ece_before:.3f} | {ece_after:.3f} |\n"
+    "| {ranked} | {ece_before:.3f} | {ece_after:.3f} |\n"
 )
 _BINS = """
 Share of wrong lesions by confidence, all contrasts of each case, fitted on all cases ({shares}).
 
-The expected calibration error (ECE) of lesions is over 5 bins; "before" takes the mean probability for the confidence.
+"Real above wrong" is how often a real lesion is surer than a wrong one (0.5 is chance). The expected calibration error
+(ECE) of lesions is over 5 bins; "before" takes the mean probability for the confidence.
 """
 _VOXELS = """
 Voxels within 3 mm of the lesions, ECE over 15 bins with a temperature fitted on {fitted_on}: {figures}. {outcome}
@@ -51,7 +54,7 @@ def calibration_section(calibration: Calibration | None) -> str:
         count=count,
         patients="patient" if count == 1 else "patients",
     )
-    text += "".join(_LESIONS.format(**row, **_rest(row)) for row in lesions)
+    text += _COLUMNS + "".join(_LESIONS.format(**row, **_rest(row)) for row in lesions)
     text += _BINS.format(shares=_shares([row for row in lesions if row["fitted_on"].startswith("all")]))
     return text + _VOXELS.format(
         fitted_on=voxels[0]["fitted_on"],
@@ -60,8 +63,13 @@ def calibration_section(calibration: Calibration | None) -> str:
     )
 
 
-def _rest(row: Mapping[str, Any]) -> dict[str, int]:
-    return {"rest": row["listed"] - row["doubtful"], "rest_wrong": row["wrong"] - row["doubtful_wrong"]}
+def _rest(row: Mapping[str, Any]) -> dict[str, int | str]:
+    ranked = row["real_above_wrong"]
+    return {
+        "rest": row["listed"] - row["doubtful"],
+        "rest_wrong": row["wrong"] - row["doubtful_wrong"],
+        "ranked": "" if ranked is None else f"{ranked:.3f}",
+    }
 
 
 def _shares(rows: list[dict[str, Any]]) -> str:

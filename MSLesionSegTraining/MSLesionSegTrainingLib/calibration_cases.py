@@ -96,8 +96,9 @@ def _passes(
     given = np.array([name in choice for name in CONTRASTS], np.float32)[:, None, None, None]
     channels = canvas.channels.numpy().astype(np.float32) * given
     predictor = Predictor(network, patch=model.patch, flip=model.flip)
-    first = predictor.predict(channels, canvas.brain[0].numpy() > 0, progress)
-    second = second_pass(predictor, channels, CONTRASTS, left_out(choice), first, progress)
+    brain = canvas.brain[0].numpy() > 0
+    first = predictor.predict(channels, brain, progress)
+    second = second_pass(predictor, channels, CONTRASTS, left_out(choice), brain, first, progress)
     return quantise_probability(first), quantise_probability(second)
 
 
