@@ -64,6 +64,7 @@ class EditSection:
     def enter(self) -> None:
         """The module is shown."""
         self._entered = True
+        self._take_edits()
         self.refresh()
         self._editor.setupViewObservations()
         if self.open:
@@ -113,12 +114,13 @@ class EditSection:
         self._settle.start()
 
     def _take_edits(self) -> None:
-        """The reader has painted: lesions, volumes and ids anew."""
-        if self._context.busy or self._context.scene.IsClosing() or not self._context.review.has_result:
+        """The reader has painted: lesions, volumes and ids anew; of two panels on the scene, the one shown hears it."""
+        context = self._context
+        if not self._entered or context.busy or context.scene.IsClosing() or not context.review.has_result:
             return
-        if self._context.review.refresh():
-            self._context.clock.note()
-            self._context.tell()
+        if context.review.refresh():
+            context.clock.note()
+            context.tell()
 
     def _put_down(self) -> None:
         self._editor.setActiveEffect(None)

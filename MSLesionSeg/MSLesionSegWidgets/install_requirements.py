@@ -15,6 +15,8 @@ FAST = ("openvino>=2025.0",)
 TORCH = "torch>=2.4"
 #: Writes DICOM; Slicer brings it from 5.12 on.
 DICOM = ("highdicom>=0.24", "pydicom>=2.4")
+#: What ``batch`` needs beside those.
+BATCH = ("cryptography>=42", "dask>=2024.12", "distributed>=2024.12")
 #: What highdicom itself asks for, and the first Slicer that has it.
 PYDICOM_OF_HIGHDICOM, SLICER_WITH_HIGHDICOM = "pydicom>=3.0.1", "5.12"
 

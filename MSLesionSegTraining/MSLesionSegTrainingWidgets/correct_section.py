@@ -97,6 +97,7 @@ class CorrectSection:
         if not self.case.present:
             self._gone()
             return True
+        self._take_edits()
         try:
             if self.case.save():
                 self._ui.savedLabel.setText(_("Saved at {time}.").format(time=f"{datetime.now():%H:%M:%S}"))
@@ -166,6 +167,13 @@ class CorrectSection:
             return opened
         self._message.say(_("No further case in this order is free."))
         return True
+
+    def _take_edits(self) -> None:
+        """Let the review have what was painted a moment ago, before it is saved."""
+        study = self._context.study
+        if study.review.refresh():
+            study.clock.note()
+            study.tell()
 
     def _leave(self) -> bool:
         """Save the open case, give it back and take it out of the scene; False where it cannot be saved."""

@@ -66,7 +66,7 @@ class DataSetSection:
 
     def measure(self) -> None:
         """Measure in the background of which cases the model is unsure; does nothing before all is installed."""
-        if not self.job.running and ready():
+        if not self.job.running and ready(torch=False):
             with self._message.trying():
                 self._start()
                 self._opens = False
@@ -77,7 +77,7 @@ class DataSetSection:
     def _folder(self) -> Path:
         if self._context.folder is None:
             raise UsageError(_("No folder of studies is chosen."), _("Choose it above."))
-        if not ensure_installed(slicer.util.mainWindow()):
+        if not ensure_installed(slicer.util.mainWindow(), torch=False):
             raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
         return self._context.folder
 

@@ -165,7 +165,7 @@ class MappingSection:
     def _need_packages(self) -> None:
         if self._source is None:
             raise UsageError(_("No folder of studies is chosen."), _("Choose it above."))
-        if not ensure_installed(slicer.util.mainWindow()):
+        if not ensure_installed(slicer.util.mainWindow(), torch=False):
             raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
 
 

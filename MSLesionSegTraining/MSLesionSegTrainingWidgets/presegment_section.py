@@ -9,6 +9,7 @@ from slicer.i18n import tr as _
 from MSLesionSegLib.errors import DependencyError, UsageError
 from MSLesionSegTrainingLib.worklist import PRESEGMENTED
 from MSLesionSegWidgets.install_dialog import ensure_installed
+from MSLesionSegWidgets.install_requirements import BATCH
 from MSLesionSegWidgets.message_line import MessageLine
 from MSLesionSegWidgets.worker_end import INSTALL_HINT
 from MSLesionSegWidgets.worker_lines import Step
@@ -62,7 +63,7 @@ class PresegmentSection:
             folder = self._context.folder
             if folder is None:
                 raise UsageError(_("No folder of studies is chosen."), _("Choose it above."))
-            if not ensure_installed(slicer.util.mainWindow()):
+            if not ensure_installed(slicer.util.mainWindow(), extra=BATCH):
                 raise DependencyError(_("What the computation needs is not installed yet."), INSTALL_HINT)
             model = str(self._ui.presegmentModelCombo.currentData or SHIPPED)
             words = ["batch", str(folder), str(folder / PRESEGMENTED)]

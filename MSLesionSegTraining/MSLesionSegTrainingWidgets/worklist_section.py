@@ -66,6 +66,7 @@ class WorklistSection:
         """The module is shown: read the list, as others may have worked on it."""
         self.presegment.enter()
         self.correct.widgets.enter()
+        self._context.study.tell()
         self.read_list()
 
     def exit(self) -> None:

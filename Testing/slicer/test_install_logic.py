@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from MSLesionSegWidgets import install_findings as findings
 from MSLesionSegWidgets.install_outcome import pip_failure
-from MSLesionSegWidgets.install_requirements import BASE, BUNDLED, DICOM, FAST, TORCH, missing, write_constraints
+from MSLesionSegWidgets.install_requirements import BASE, BATCH, BUNDLED, DICOM, FAST, TORCH, missing, write_constraints
 from MSLesionSegWidgets.torch_state import TorchState, torch_leftovers, torch_state
 
 FITS = "The names of the files will not be too long."
@@ -35,6 +35,7 @@ def test_the_lists_are_those_of_the_distribution():
     assert list(BASE) == asked
     assert list(FAST) == project["optional-dependencies"]["fast"]
     assert list(DICOM) == project["optional-dependencies"]["dicom"]
+    assert list(BATCH) == project["optional-dependencies"]["batch"]
     assert TORCH in project["optional-dependencies"]["train"]
 
 

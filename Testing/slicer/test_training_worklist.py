@@ -357,6 +357,22 @@ def test_a_case_without_the_models_mask_is_drawn_from_nothing(opened_training, t
     assert np.array_equal(voxels(root / DONE.format("sub-01")), mask)
 
 
+def test_what_is_painted_is_in_the_table_also_while_the_other_module_is_there(qt_host, opened, root):
+    """The panel of MSLesionSeg was opened first and looks at the same scene."""
+    opened.widget.exit()
+    widget = qt_host.open_module("MSLesionSegTraining")
+    anna = before_list(type(opened)(qt_host, widget), root, "Anna")
+    open_case(anna, "sub-03")
+    opened.panel.context.tell()
+    opened.panel.edit._settle.setInterval(1)  # hears of everything first
+    paint(anna, block((16, 4, 4), (2, 3, 3)))
+    assert anna.section.correct.widgets.ui.lesionTable.rowCount == 4
+    paint(anna, block((1, 20, 20), (2, 3, 3)))
+    anna.press("saveButton")
+    assert anna.section.correct.widgets.ui.lesionTable.rowCount == 5
+    qt_host.close_module(widget)
+
+
 def test_closing_the_scene_saves_the_case_and_gives_it_back(anna, root, scene):
     open_case(anna, "sub-03")
     mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
