@@ -19,8 +19,12 @@ from MSLesionSegLib.phantom import make_phantom  # noqa: E402
 
 ICON_SIZE = 128
 THUMBNAIL_SIZE = (280, 260)
-LESION_COLOUR = (255, 140, 0)
-ICONS = ("Resources/Icons/MSLesionSeg.png", "MSLesionSeg/Resources/Icons/MSLesionSeg.png")
+LESION_COLOUR, CORRECTED_COLOUR = (255, 140, 0), (70, 220, 90)
+ICONS = {
+    "Resources/Icons/MSLesionSeg.png": LESION_COLOUR,
+    "MSLesionSeg/Resources/Icons/MSLesionSeg.png": LESION_COLOUR,
+    "MSLesionSegTraining/Resources/Icons/MSLesionSegTraining.png": CORRECTED_COLOUR,
+}
 THUMBNAIL = "MSLesionSeg/Resources/Icons/MSLesionSegPhantom.png"
 
 
@@ -33,7 +37,13 @@ def slice_with_lesions(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return grey.astype(np.uint8), truth[z]
 
 
-def picture(grey: np.ndarray, lesions: np.ndarray, size: tuple[int, int], scale: int = 4) -> Image.Image:
+def picture(
+    grey: np.ndarray,
+    lesions: np.ndarray,
+    size: tuple[int, int],
+    colour_of_lesions: tuple[int, int, int] = LESION_COLOUR,
+    scale: int = 4,
+) -> Image.Image:
     """The slice with outlined lesions, cut to the head, in the middle of a black picture; ``size`` is width, height."""
     inside = ndimage.binary_opening(grey > 30, iterations=2)
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
@@ -42,7 +52,7 @@ def picture(grey: np.ndarray, lesions: np.ndarray, size: tuple[int, int], scale:
     large = Image.fromarray(grey).resize((grey.shape[1] * scale, grey.shape[0] * scale), Image.Resampling.BICUBIC)
     colour = np.array(large.convert("RGB"))
     mask = ndimage.zoom(lesions.astype(float), scale, order=1, grid_mode=True, mode="grid-constant") > 0.5
-    colour[ndimage.binary_dilation(mask, iterations=scale) & ~mask] = LESION_COLOUR
+    colour[ndimage.binary_dilation(mask, iterations=scale) & ~mask] = colour_of_lesions
     head = Image.fromarray(colour)
     head.thumbnail(size, Image.Resampling.LANCZOS)
     canvas = Image.new("RGB", size)
@@ -55,9 +65,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         make_phantom(Path(folder) / "phantom")
         grey, lesions = slice_with_lesions(Path(folder) / "phantom")
-    for name in ICONS:
+    for name, colour in ICONS.items():
         (REPOSITORY / name).parent.mkdir(parents=True, exist_ok=True)
-        picture(grey, lesions, (ICON_SIZE, ICON_SIZE)).save(REPOSITORY / name, optimize=True)
+        picture(grey, lesions, (ICON_SIZE, ICON_SIZE), colour).save(REPOSITORY / name, optimize=True)
     picture(grey, lesions, THUMBNAIL_SIZE).save(REPOSITORY / THUMBNAIL, optimize=True)
 
 
