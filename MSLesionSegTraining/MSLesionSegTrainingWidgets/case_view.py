@@ -11,6 +11,7 @@ from slicer.i18n import tr as _
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegScene.segments import write_segment
+from MSLesionSegScene.volumes import in_order_of
 from MSLesionSegTrainingLib.studies import bids_studies
 
 CASE = "MSLesionSegTraining.CaseView"
@@ -68,7 +69,8 @@ class CaseView:
             StudyError: a file cannot be read, or does not lie on the FLAIR's grid.
         """
         flair = self.show(dataset, case)
-        arrays = {name: sitk.GetArrayFromImage(read_nifti(path)) > 0 for name, path in files.items()}
+        images = {name: in_order_of(flair, read_nifti(path)) for name, path in files.items()}
+        arrays = {name: sitk.GetArrayFromImage(image) > 0 for name, image in images.items()}
         size = flair.GetImageData().GetDimensions()[::-1]
         for name, array in arrays.items():
             if array.shape != size:

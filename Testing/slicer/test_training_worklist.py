@@ -449,3 +449,22 @@ def test_the_panels_end_saves_the_case_and_gives_it_back(qt_host, opened_trainin
     anna.panel.close()
     assert by_name(root)["sub-03"].claim is None
     assert np.array_equal(sitk.GetArrayFromImage(read_draft(work_folder(root, "sub-03")).mask), mask)
+
+
+@pytest.mark.parametrize("name", ["sub-01", "sub-02"])
+def test_masks_shown_over_a_case_lie_where_they_lie_in_its_files(scene, root, name):
+    """Also where the file's axes are left-handed, so that Slicer turns its slices."""
+    from MSLesionSegScene.export import segment_image
+    from MSLesionSegScene.state import ModuleState
+    from MSLesionSegTrainingWidgets.case_view import CaseView
+
+    path = root / "derivatives/presegmented" / name / "lesion_mask.nii.gz"
+    state = ModuleState(scene)
+    state.flair = CaseView(scene).show(root, name)
+    state.segmentation = CaseView(scene).show_masks(root, name, {"before": path})
+    shown, mask = segment_image(state, "before"), read_nifti(path)
+    inside = np.argwhere(sitk.GetArrayViewFromImage(mask))[:, ::-1]
+    assert len(inside) == sitk.GetArrayFromImage(shown).sum()
+    for index in inside[::20].tolist():
+        place = mask.TransformIndexToPhysicalPoint(index)
+        assert shown[shown.TransformPhysicalPointToIndex(place)] == 1
