@@ -33,6 +33,7 @@ RESULT_FILES = {
     "location_zones.nii.gz",
     "overview.png",
     "provenance.json",
+    "second_probability.nii.gz",
 }
 
 
@@ -133,7 +134,7 @@ def test_json_progress_is_one_object_a_line_and_ends_with_the_result(finished):
     fractions = [step["fraction"] for step in steps]
     assert fractions == sorted(fractions) and fractions[0] == 0.0
     stages = list(dict.fromkeys(step["stage"] for step in steps))
-    assert stages == ["read", "register", "brain", "bias", "resample", "network", "lesions", "write"]
+    assert stages == ["read", "register", "brain", "bias", "resample", "network", "confidence", "lesions", "write"]
     assert len({step["fraction"] for step in steps if step["stage"] == "network"}) > 5
     payload = lines[-1]["result"]
     assert payload["folder"] == str(out)

@@ -27,6 +27,7 @@ RESULT_FILES = {
     "location_zones.nii.gz",
     "overview.png",
     "provenance.json",
+    "second_probability.nii.gz",
 }
 
 
