@@ -1,4 +1,4 @@
-"""The engine's command line: segment, rethreshold, report, dicom, models, phantom.
+"""The engine's command line: segment, rethreshold, report, dicom, followup, models, phantom.
 
 Each command only reads its words, calls the engine, and says in one sentence where the result lies. What goes wrong is
 raised and turned into a sentence and an exit code by ``cli_runner``. Whatever is slow to import is imported inside the
@@ -47,12 +47,15 @@ SERIES_HELP = "number of the {} series, where its DICOM folder holds several"
 
 def build_app() -> typer.Typer:
     """A typer application with the engine's commands; the training package adds its own to one of these."""
+    from .followup.command import followup  # which imports this module
+
     app = typer.Typer(name=PROGRAM, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.callback(invoke_without_command=True)(_program)
     app.command()(segment)
     app.command()(rethreshold)
     app.command()(report)
     app.command()(dicom)
+    app.command()(followup)
     app.command()(phantom)
     app.add_typer(cli_models.build_app(), name="models")
     return app

@@ -54,10 +54,15 @@ def report_page(data: Mapping[str, Any], pictures: Mapping[int, bytes]) -> str:
         *_notes(data["notes"]),
         f'<p class="quiet">{escape(data["tool"])} {escape(data["tool_version"])}.</p>',
     ]
+    return html_page("MS lesion report", parts)
+
+
+def html_page(title: str, parts: Sequence[str]) -> str:
+    """A whole page in the style of the reports; empty parts are left out."""
     head = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>MS lesion report</title><style>{_STYLE}</style></head><body>\n"
+        f"<title>{escape(title)}</title><style>{_STYLE}</style></head><body>\n"
     )
     return head + "\n".join(part for part in parts if part) + "\n</body></html>\n"
 
@@ -88,7 +93,7 @@ def _locations(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     cells = [(row["location"], str(row["lesions"]), f"{row['volume_ml']:.2f}", f"{row['percent']:.1f}") for row in rows]
     return [
         "<h2>Location</h2>",
-        _table(("", "lesions", "volume, mL", "% of volume"), cells),
+        html_table(("", "lesions", "volume, mL", "% of volume"), cells),
         '<p class="quiet">A lesion counts where its largest share lies; a confluent one gives each class its share of '
         "the volume.</p>",
     ]
@@ -101,7 +106,7 @@ def _dissemination(found: Mapping[str, Any] | None) -> list[str]:
     return [
         f"<h2>Areas of dissemination in space ({escape(found['criterion'])})</h2>",
         f"<p>{escape(found['sentence'])} {escape(found['notice'])}</p>",
-        _table(("area", "lesions of at least 3 mm"), rows, "text"),
+        html_table(("area", "lesions of at least 3 mm"), rows, "text"),
     ]
 
 
@@ -185,7 +190,7 @@ def _made(data: Mapping[str, Any]) -> str:
         ),
         ("software", ", ".join(f"{name} {version}" for name, version in data["software"].items())),
     ]
-    return _table((), rows, "text")
+    return html_table((), rows, "text")
 
 
 def _model(model: Mapping[str, str]) -> str:
@@ -206,7 +211,8 @@ def _notes(notes: Sequence[str]) -> list[str]:
     return ["<h2>Notes</h2>", "<ul>" + "".join(f"<li>{escape(note)}</li>" for note in notes) + "</ul>"]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+def html_table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+    """A table whose rows begin with a heading; scrolls sideways where it must; ``kind`` "text" aligns left."""
     top = f"<thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr></thead>" if head else ""
     body = "".join(
         f"<tr><th>{escape(first)}</th>{''.join(f'<td>{escape(cell)}</td>' for cell in rest)}</tr>"

@@ -1,0 +1,165 @@
+"""Lesion by lesion: new, enlarging, stable, shrinking, resolved."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from .both_dates import Sampled
+from .evidence import AROUND, changed_regions
+from .noise_volume import noise_volume_mm3
+from .subtraction import Subtraction
+
+NEW, ENLARGING, STABLE, SHRINKING, RESOLVED = "new", "enlarging", "stable", "shrinking", "resolved"
+KINDS = (NEW, ENLARGING, STABLE, SHRINKING, RESOLVED)
+MASK_VALUES = {NEW: 1, ENLARGING: 2, SHRINKING: 3, RESOLVED: 4}
+MIRRORED = {NEW: RESOLVED, RESOLVED: NEW, ENLARGING: SHRINKING, SHRINKING: ENLARGING, STABLE: STABLE}
+#: A change of which this part, with the voxels around it, is lesion at the darker date belongs to that lesion.
+TOUCHING = 0.1
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change, or one stable lesion, from the first date to the second; volumes in mm3 of the half-way space.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        change_mm3: signed; of a stable lesion the difference of its volumes.
+        noise_mm3: what noise alone would give (95 %).
+        z: signed peak over a change; mean over a stable lesion.
+        first_mm3, second_mm3: volume of the whole lesion at each date.
+        middle_zyx: mean position, voxels of the half-way grid.
+    """
+
+    kind: str
+    change_mm3: float
+    noise_mm3: float
+    z: float
+    first_mm3: float
+    second_mm3: float
+    middle_zyx: tuple[float, float, float]
+
+
+def find_changes(
+    first: Sampled,
+    second: Sampled,
+    brain: np.ndarray,
+    matched: tuple[np.ndarray, np.ndarray],
+    subtraction: Subtraction,
+    voxel_mm3: float,
+    widening: float,
+) -> tuple[list[Change], np.ndarray]:
+    """List what changed, and the lesions that did not.
+
+    Args:
+        first, second: both dates on the half-way grid (1 mm voxels).
+        brain: (z, y, x) bool, where changes are looked for.
+        matched: intensities of both dates on one scale, (z, y, x).
+        subtraction: second minus first.
+        voxel_mm3: voxel volume of the coarser date.
+        widening: at least 1; the volume noise is multiplied by it.
+
+    Returns:
+        The rows, changes before stable lesions, largest first; and (z, y, x) int32, n where row n (from 1) changed.
+    """
+    regions = []
+    depth = ndimage.distance_transform_edt(first.brain & second.brain)
+    z = np.where(brain, subtraction.z, 0.0)
+    probabilities = first.probability, second.probability
+    for sign, bright, dark in ((1, 1, 0), (-1, 0, 1)):
+        lesion = (first, second)[dark].lesion
+        for box, region in changed_regions(
+            sign * z, matched[bright], matched[dark], probabilities[bright], probabilities[dark], depth
+        ):
+            size = float(np.count_nonzero(region))
+            noise = widening * noise_volume_mm3(
+                region, first.probability[box], second.probability[box], voxel_mm3, subtraction.residual_mm
+            )
+            if size > noise:
+                joined = lesion[box][ndimage.binary_dilation(region, AROUND)].mean() >= TOUCHING
+                regions.append((box, region, sign, joined, noise))
+    regions.sort(key=lambda one: (-np.count_nonzero(one[1]), *_middle(one[0], one[1])))
+    marked = np.zeros(z.shape, np.int32)
+    for number, (box, region, *_) in enumerate(regions, start=1):
+        marked[box][region] = number
+    whole = _whole_lesions(first, second, marked)
+    rows = []
+    for box, region, sign, joined, noise in regions:
+        number = whole.labels[box][region][0]
+        rows.append(
+            Change(
+                _kind(sign, joined),
+                sign * float(np.count_nonzero(region)),
+                noise,
+                sign * float((sign * z[box][region]).max()),
+                whole.first[number],
+                whole.second[number],
+                _middle(box, region),
+            )
+        )
+    return rows + _stable(whole, first, second, brain, z, marked, voxel_mm3, subtraction, widening), marked
+
+
+@dataclass(frozen=True)
+class _Whole:
+    """Whole lesions: (z, y, x) labels, and volume (mm3) by label at either date."""
+
+    labels: np.ndarray
+    first: list[float]
+    second: list[float]
+
+
+def _whole_lesions(first: Sampled, second: Sampled, marked: np.ndarray) -> _Whole:
+    labels, count = ndimage.label(first.lesion | second.lesion | (marked > 0), AROUND)
+    volumes = [np.bincount(labels[date.lesion], minlength=count + 1).astype(float).tolist() for date in (first, second)]
+    return _Whole(labels, *volumes)
+
+
+def _stable(
+    whole: _Whole,
+    first: Sampled,
+    second: Sampled,
+    brain: np.ndarray,
+    z: np.ndarray,
+    marked: np.ndarray,
+    voxel_mm3: float,
+    subtraction: Subtraction,
+    widening: float,
+) -> list[Change]:
+    """Lesions seen at both dates in which nothing changed."""
+    changed = set(np.unique(whole.labels[marked > 0]).tolist())
+    rows = []
+    for number, box in enumerate(ndimage.find_objects(whole.labels), start=1):
+        if number in changed or not (whole.first[number] and whole.second[number]):
+            continue
+        box = tuple(slice(max(part.start - 2, 0), part.stop + 2) for part in box)
+        region = whole.labels[box] == number
+        if not brain[box][region].any():
+            continue
+        noise = noise_volume_mm3(
+            region, first.probability[box], second.probability[box], voxel_mm3, subtraction.residual_mm
+        )
+        rows.append(
+            Change(
+                STABLE,
+                whole.second[number] - whole.first[number],
+                widening * noise,
+                float(z[box][region].mean()),
+                whole.first[number],
+                whole.second[number],
+                _middle(box, region),
+            )
+        )
+    return sorted(rows, key=lambda row: (-row.first_mm3 - row.second_mm3, row.middle_zyx))
+
+
+def _kind(sign: int, joined: bool) -> str:
+    if sign > 0:
+        return ENLARGING if joined else NEW
+    return SHRINKING if joined else RESOLVED
+
+
+def _middle(box: tuple[slice, slice, slice], region: np.ndarray) -> tuple[float, float, float]:
+    return tuple(float(v) for v in np.argwhere(region).mean(axis=0) + [part.start for part in box])
