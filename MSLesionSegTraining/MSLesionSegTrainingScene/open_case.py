@@ -217,7 +217,7 @@ def load_case(
     Raises:
         StudyError: an image, the result or an earlier mask cannot be read.
     """
-    state.flair = None
+    before = state.flair
     try:
         load_images(scene, state, row.study)
         result = root / PRESEGMENTED / row.name
@@ -236,7 +236,8 @@ def load_case(
             state.seconds_spent = float(sidecar.get("SecondsSpent", 0.0))
         return OpenCase(state, root, row, purpose, claim, grid)
     except BaseException:
-        remove_study(state)
+        if state.flair is not before:
+            remove_study(state)
         claim.release()
         raise
 

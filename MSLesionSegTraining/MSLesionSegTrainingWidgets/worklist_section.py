@@ -99,6 +99,9 @@ class WorklistSection:
                 cases = work_list(folder, measure=False)
             except MSLesionSegError as error:
                 self._message.fail(error.message, error.hint)
+            except OSError as error:
+                told = _("{folder} cannot be read: {reason}.").format(folder=folder, reason=error.strerror or error)
+                self._message.fail(told, _("Check its permissions, or choose another folder."))
         self.mapping.show(folder if folder is not None and folder.is_dir() and not cases else None)
         for section in (self.ui.casesSection, self.ui.presegmentSection, self.ui.dataSetSection):
             section.setVisible(bool(cases))
@@ -142,11 +145,16 @@ class WorklistSection:
         except CaseTaken as error:
             self._message.fail(error.message, error.hint)
             self.read_list()
-            if row.claim is not None and (row.claim.stale or row.claim.who == self._who):
-                question = _("Why is {case} taken over from {who}?").format(case=row.name, who=row.claim.who)
-                self._word.ask(question, _("Take over"), lambda reason: self._open(row, reason))
+            self._ask_to_take_over(row.name)
         except MSLesionSegError as error:
             self._message.fail(error.message, error.hint)
+
+    def _ask_to_take_over(self, name: str) -> None:
+        """Ask for a word, where the claim is one that may be taken over."""
+        row = next((case for case in self.table.cases if case.name == name), None)
+        if row is not None and row.claim is not None and (row.claim.stale or row.claim.who == self._who):
+            question = _("Why is {case} taken over from {who}?").format(case=name, who=row.claim.who)
+            self._word.ask(question, _("Take over"), lambda reason: self._open(row, reason))
 
     def _leave_out(self, row: WorkCase, reason: str) -> None:
         case = self.correct.case

@@ -243,6 +243,28 @@ def test_nothing_of_a_case_stays_in_the_scene_and_other_volumes_do(anna, scene):
     assert not slicer.util.getNodesByClass("vtkMRMLVolumeArchetypeStorageNode")
 
 
+def test_a_study_of_the_readers_own_is_not_mixed_with_a_case_and_stays_in_the_scene(anna, scene):
+    import slicer
+
+    own = [slicer.util.addVolumeFromArray(np.zeros((5, 6, 7), np.int16), name=name) for name in ("flair", "t1")]
+    state = study(anna).state
+    state.flair, state.t1 = own
+    open_case(anna, "sub-03")
+    assert (state.flair.GetName(), state.t1) == ("sub-03_FLAIR", None)
+    state.t1 = own[1]
+    anna.press("closeCaseButton")
+    assert all(scene.IsNodePresent(node) for node in own)
+
+
+def test_a_claim_of_ones_own_from_a_window_that_is_gone_is_taken_over_with_a_word(anna, root):
+    take_case(work_folder(root, "sub-03"), "Anna")
+    open_case(anna, "sub-03")
+    assert "If that window is gone, take the case over with a word." in anna.ui.workMessage.text
+    anna.ui.wordEdit.setText("Slicer crashed")
+    anna.press("wordButton")
+    assert opened_name(anna) == "sub-03"
+
+
 def test_a_case_of_somebody_else_is_not_opened_and_what_is_open_stays_so(anna, root):
     open_case(anna, "sub-01")
     take_case(work_folder(root, "sub-03"), "Ben")

@@ -136,7 +136,8 @@ def _case(root: Path, study: StudyFiles, measure: bool) -> WorkCase:
     result = root / PRESEGMENTED / study.name
     uncertain = None
     if (result / PROVENANCE_FILE).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        if measure:
+            folder.mkdir(parents=True, exist_ok=True)
         uncertain = case_uncertainty(result, folder) if measure else kept_uncertainty(result, folder)
     claim = see_claim(folder) if (folder / CLAIM_FILE).exists() else None
     masks = place.annotation(root)
