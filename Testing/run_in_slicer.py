@@ -1,6 +1,7 @@
 """Run the tests of ``Testing/slicer`` inside a desktop 3D Slicer.
 
-    Slicer --testing --no-splash --additional-module-paths MSLesionSeg --python-script Testing/run_in_slicer.py
+    Slicer --testing --no-splash --additional-module-paths MSLesionSeg MSLesionSegTraining \\
+        --python-script Testing/run_in_slicer.py
 
 from the repository's folder. Words after ``--`` go to pytest; without any, all tests run but those of the test host
 itself and of the install step. Slicer's Python needs what the module's button Install brings, and pytest and nibabel
@@ -16,8 +17,14 @@ from pathlib import Path
 TESTING = Path(__file__).resolve().parent
 REPOSITORY = TESTING.parent
 NEEDED = ("pytest", "nibabel", "torch", "typer")
-#: They test what stands in for Slicer, or change its Python.
-LEFT_OUT = ("test_host.py", "test_stand_ins.py", "test_install.py", "test_run_in_slicer.py")
+#: They test what stands in for Slicer, start processes with it, or change Slicer's Python.
+LEFT_OUT = (
+    "test_host.py",
+    "test_stand_ins.py",
+    "test_install.py",
+    "test_run_in_slicer.py",
+    "test_training_two_annotators.py",
+)
 
 
 def main(words: Sequence[str]) -> int:
