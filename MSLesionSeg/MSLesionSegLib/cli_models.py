@@ -48,10 +48,13 @@ def info(model: NameOrPath) -> None:
 
     bundle = load_bundle(_find(model))
     description = bundle.model.model_dump(mode="json")
-    training, scores = description.pop("training"), description.pop("scores")
+    training, scores, calibration = (description.pop(name) for name in ("training", "scores", "calibration"))
     training["case_hashes"] = f"{len(training['case_hashes'])} cases"
     lines = {"folder": bundle.path, "sha256": bundle.sha256, **description}
     lines |= {f"training {key}": value for key, value in training.items()}
+    if calibration is not None:
+        lines["confidence fitted on"] = calibration["fitted_on"]
+        lines |= {f"confidence on {' + '.join(rule.pop('contrasts'))}": rule for rule in calibration["lesions"]}
     lines |= {f"score {number}": score for number, score in enumerate(scores, start=1)}
     lines["model card"] = bundle.path / "MODEL_CARD.md"
     for key, value in lines.items():

@@ -30,7 +30,7 @@ EDGE_MM = 2.5
 """A lesion touches the edge of the brain where one of its voxels lies this near to what is not brain."""
 HIGHEST = 0.999
 """Evidence is taken between 1 - 0.999 and 0.999: beyond, a probability says nothing more."""
-AT_THE_EDGE, FAINT = "at the edge of the brain", "faint"
+AT_THE_EDGE, UNSURE = "at the edge of the brain", "low probability"
 CONFIDENCE_NOTICE = (
     "Confidence: how often an expert marked a lesion like this too, on the few patients below. It need not hold at "
     "another site. It says nothing about lesions that were missed."
@@ -137,4 +137,4 @@ def _reason(features: Mapping[str, float], left_out: str, threshold: float) -> s
     reasons = [AT_THE_EDGE] if features["edge"] else []
     if features["evidence"] < threshold:
         reasons.append(f"not found without {left_out}" if left_out else NOT_MIRRORED)
-    return "; ".join(reasons) or FAINT
+    return "; ".join(reasons) or UNSURE

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from MSLesionSegLib.bundle_schema import Calibration, LesionCalibration, ModelDescription, TrainingRecord
@@ -64,6 +65,12 @@ def test_confidence_is_the_logistic_regression_and_each_doubt_has_its_reason(dra
     assert [lesion.doubtful for lesion in rated] == ["", "not found without T2w", "at the edge of the brain"]
 
 
+def test_a_doubt_without_another_reason_is_a_low_probability(drawn):
+    labels, first, second, brain = drawn
+    rated = rate_lesions(lesion_table(labels, first), labels, first, second * 0.5, brain, RULE, 0.3)
+    assert (rated[0].confidence, rated[0].doubtful) == (0.4, "low probability")
+
+
 def test_the_second_pass_can_only_lower_the_evidence(drawn):
     labels, first, second, brain = drawn
     features = lesion_features(labels, first * 0.5, second * 0.0 + 1.0, brain)
@@ -95,7 +102,7 @@ def test_a_lesion_that_a_reader_drew_is_not_rated(drawn):
 
 
 def test_doubtful_lesions_are_looked_at_first_and_the_least_sure_of_them_first():
-    values = ((1, 0.9, ""), (2, 0.4, "faint"), (3, None, ""), (4, 0.1, "faint"), (5, 0.5, ""))
+    values = ((1, 0.9, ""), (2, 0.4, "low probability"), (3, None, ""), (4, 0.1, "low probability"), (5, 0.5, ""))
     lesions = [Lesion(number, 0.1, 0, 0, 0, 3, 0.5, 0.6, "", sure, doubt) for number, sure, doubt in values]
     assert [lesion.id for lesion in review_order(lesions)] == [4, 2, 1, 3, 5]
 
@@ -171,6 +178,22 @@ def test_the_calibration_is_that_of_the_contrasts_which_the_model_was_given():
     assert calibration_for(model, ("FLAIR", "T1w", "T2w")) == calibration_for(model, ("FLAIR", "T1w")) == entry
     assert calibration_for(model, ("FLAIR", "T2w")) is None
     assert calibration_for(description(None), ("FLAIR", "T1w")) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": {"evidence": 1.0}},
+        {"weights": {"evidence": 1.0, "volume": 2.0}},
+        {"doubtful_below": 1.0},
+        {"left_out": "FLAIR"},
+    ],
+)
+def test_a_calibration_that_the_program_does_not_know_is_refused(change):
+    entry = {name: RULE[name] for name in ("contrasts", "left_out", "intercept", "weights", "doubtful_below")}
+    assert LesionCalibration(**entry).weights == RULE["weights"]
+    with pytest.raises(ValidationError):
+        LesionCalibration(**{**entry, **change})
 
 
 def write_rated_result(folder: Path, images, threshold: float) -> dict:

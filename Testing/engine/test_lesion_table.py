@@ -116,11 +116,11 @@ CSV = """\
 # confidence: probability that a lesion is real, fitted on a few patients; it need not hold at another site
 id,volume_ml,centroid_r_mm,centroid_a_mm,centroid_s_mm,longest_diameter_mm,mean_probability,max_probability,location,confidence,doubtful
 1,0.0180,4.25,-17.00,37.50,3.50,0.5208,1.0000,,,
-2,0.0030,0.00,0.00,-0.10,0.00,0.5000,0.5000,"périventriculaire, left",0.10,faint
+2,0.0030,0.00,0.00,-0.10,0.00,0.5000,0.5000,"périventriculaire, left",0.10,low probability
 """
 ROWS = [
     Lesion(1, 0.018, 4.25, -17.0, 37.5, 3.5, 0.5208, 1.0),
-    Lesion(2, 0.003, 0.0, 0.0, -0.1, 0.0, 0.5, 0.5, "périventriculaire, left", 0.1, "faint"),
+    Lesion(2, 0.003, 0.0, 0.0, -0.1, 0.0, 0.5, 0.5, "périventriculaire, left", 0.1, "low probability"),
 ]
 
 
