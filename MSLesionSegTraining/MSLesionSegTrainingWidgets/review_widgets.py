@@ -9,6 +9,7 @@ import MSLesionSegWidgets
 from MSLesionSegWidgets.areas_list import AreasList
 from MSLesionSegWidgets.edit_section import EditSection
 from MSLesionSegWidgets.panel_context import PanelContext
+from MSLesionSegWidgets.quality_line import QualityLine
 from MSLesionSegWidgets.review_section import ReviewSection
 
 UI_FILE = Path(MSLesionSegWidgets.__file__).resolve().parents[1] / "Resources" / "UI" / "MSLesionSeg.ui"
@@ -34,6 +35,7 @@ class ReviewWidgets:
         self._whole.setVisible(False)
         for name in SECTIONS:
             layout.addWidget(getattr(self.ui, name))
+        self.quality = QualityLine(self.ui, context)
         self.review = ReviewSection(self.ui, context)
         self.areas = AreasList(self.ui, context, self.review)
         self.edit = EditSection(self.ui, context, self._editing)

@@ -28,6 +28,7 @@ class TrainingPanel:
 
     def __init__(self, ui: Any, scene: Any) -> None:
         self._scene = scene
+        self._another_scene = False
         self.context = TrainingContext(scene, MessageLine(ui.messageLabel))
         self.sections = {"worklist": WorklistSection(), "retrain": RetrainSection(), "promote": PromoteSection()}
         for name, section in self.sections.items():
@@ -36,6 +37,7 @@ class TrainingPanel:
             slicer.vtkMRMLScene.StartCloseEvent: self._scene_closes,
             slicer.vtkMRMLScene.EndCloseEvent: self._scene_changed,
             slicer.vtkMRMLScene.EndImportEvent: self._scene_changed,
+            slicer.vtkMRMLScene.EndBatchProcessEvent: self._batch_ends,
             slicer.vtkMRMLScene.NodeRemovedEvent: self._node_removed,
         }
         self._tags = [scene.AddObserver(event, method) for event, method in events.items()]
@@ -63,8 +65,14 @@ class TrainingPanel:
         self.sections["worklist"].scene_closes()
 
     def _scene_changed(self, *_: Any) -> None:
-        self.context.study.forget()
-        self.context.tell()
+        self._another_scene = True
+        self._batch_ends()
+
+    def _batch_ends(self, *_: Any) -> None:
+        if self._another_scene and not self._scene.IsBatchProcessing():
+            self._another_scene = False
+            self.context.study.forget()
+            self.context.tell()
 
     def _node_removed(self, *_: Any) -> None:
         if not (self._scene.IsClosing() or self._scene.IsImporting() or self._scene.IsBatchProcessing()):

@@ -379,6 +379,34 @@ def test_a_case_without_the_models_mask_is_drawn_from_nothing(opened_training, t
     assert np.array_equal(voxels(root / DONE.format("sub-01")), mask)
 
 
+def test_the_keys_of_the_review_work_while_a_case_is_open(anna):
+    open_case(anna, "sub-03")
+    anna.key("N")
+    anna.key("A")
+    anna.key("X")
+    assert [state for _, state, _ in states_of(anna)] == ["accepted", "rejected", "undecided"]
+    anna.widget.exit()
+    anna.key("X")
+    assert [state for _, state, _ in states_of(anna)] == ["accepted", "rejected", "undecided"]
+    anna.widget.enter()
+
+
+def test_another_scene_that_is_loaded_beside_a_case_does_not_get_into_its_mask(anna, root, scene, tmp_path):
+    import slicer
+
+    open_case(anna, "sub-02")
+    assert slicer.util.saveScene(str(tmp_path / "scene.mrb"))
+    anna.press("closeCaseButton")
+    open_case(anna, "sub-03")
+    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
+    slicer.util.loadScene(str(tmp_path / "scene.mrb"))
+    anna.host.app.processEvents()
+    anna.press("closeCaseButton") if opened_name(anna) else None
+    assert by_name(root)["sub-03"].claim is None
+    assert np.array_equal(sitk.GetArrayFromImage(read_draft(work_folder(root, "sub-03")).mask), mask)
+    assert not (work_folder(root, "sub-02") / DRAFT_FILE).exists()
+
+
 def test_what_is_painted_is_in_the_table_also_while_the_other_module_is_there(qt_host, opened, root):
     """The panel of MSLesionSeg was opened first and looks at the same scene."""
     opened.widget.exit()
