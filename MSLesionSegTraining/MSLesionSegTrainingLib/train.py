@@ -172,14 +172,19 @@ class Trainer:
         batches = self._batches()
         self._began = time.monotonic()
         try:
+            if self._losses and self._epoch_is_over():  # it was stopped before it was validated
+                self._end_epoch(log)
             while not self._finished():
                 self._train_step(next(batches), log)
-                if self.step % self._settings.epoch_steps == 0 or self._done() >= 1.0:
+                if self._epoch_is_over():
                     self._end_epoch(log)
                 elif self.step % CHECKPOINT_EVERY == 0:
                     self._save()
         finally:
             del batches  # an exception that somebody keeps would keep the workers as well
+
+    def _epoch_is_over(self) -> bool:
+        return self.step % self._settings.epoch_steps == 0 or self._done() >= 1.0
 
     def _finished(self) -> bool:
         patience = self._settings.patience

@@ -78,7 +78,8 @@ def fullest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Of the rows of ``final_scores`` those with all contrasts that each case has, without the mirrored window."""
     fullest: dict[str, str] = {}
     for row in rows:
-        fullest[row["case"]] = max(fullest.get(row["case"], ""), row["contrasts"], key=lambda text: text.count("+"))
+        before = fullest.setdefault(row["case"], row["contrasts"])
+        fullest[row["case"]] = max(before, row["contrasts"], key=lambda text: text.count("+"))
     return [row for row in rows if row["contrasts"] == fullest[row["case"]] and not row["flip"]]
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from MSLesionSegTrainingLib.scores import score
 from MSLesionSegTrainingLib.thresholds import best_threshold
+from MSLesionSegTrainingLib.validation import fullest_rows
 
 
 def test_one_lesion_found_one_missed_one_invented():
@@ -44,3 +45,16 @@ def test_the_threshold_with_the_best_mean_of_dice_and_f1_is_chosen_and_little_lo
 
 def test_of_equal_thresholds_the_lowest_is_chosen():
     assert best_threshold(rows_of(20.0, (0.6, 0.5, 0.5), (0.4, 0.5, 0.5), (0.5, 0.5, 0.5)))[0] == 0.4
+
+
+def test_of_each_case_the_rows_with_most_contrasts_count_also_where_there_is_the_flair_alone():
+    rows = [
+        {"case": case, "contrasts": contrasts, "flip": flip}
+        for case, choices in (("sub-01", ("FLAIR+T1w", "FLAIR")), ("sub-02", ("FLAIR",)))
+        for contrasts in choices
+        for flip in (False, True)
+    ]
+    assert [(row["case"], row["contrasts"], row["flip"]) for row in fullest_rows(rows)] == [
+        ("sub-01", "FLAIR+T1w", False),
+        ("sub-02", "FLAIR", False),
+    ]

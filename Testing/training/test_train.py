@@ -104,6 +104,27 @@ def test_a_cancelled_run_resumes_to_the_weights_of_an_uninterrupted_one(tmp_path
     assert not list((tmp_path / "cut").glob("*.partial"))
 
 
+@pytest.mark.parametrize("epoch", [1, 2])
+def test_a_run_that_is_cancelled_before_an_epoch_is_validated_validates_it_when_it_goes_on(
+    tmp_path, patches, study_canvas, epoch
+):
+    class StopBeforeValidation(SilentProgress):
+        validations = 0
+
+        def update(self, fraction_of_stage, message=""):
+            self.validations += message == "validating"
+            if self.validations == epoch:
+                raise Cancelled()
+
+    choices = settings(2, 4, architecture=BATCH_NORM)
+    whole = weights(train(choices, patches, [study_canvas], tmp_path / "whole", SilentProgress()))
+    with pytest.raises(Cancelled):
+        train(choices, patches, [study_canvas], tmp_path / "cut", StopBeforeValidation())
+    resumed = weights(train(choices, patches, [study_canvas], tmp_path / "cut", SilentProgress(), resume=True))
+    assert same(whole, resumed)
+    assert [row["loss"] for row in rows(tmp_path / "cut")] == [row["loss"] for row in rows(tmp_path / "whole")]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM to send")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_processes_that_make_patches_leaves_the_end_of_the_run_to_the_trainer(
