@@ -1,5 +1,6 @@
 """Tab Compare and promote: is the new model better, where is it worse, and shall it be used from now on."""
 
+import html
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,7 @@ class PromoteSection:
         ui.neverTrainedLabel.setText(never_trained_words(cases) if cases is not None else "")
         self._comparison = read_comparison(run.folder) if run is not None else None
         told = self._comparison
-        ui.verdictLabel.setText(f"<b>{told.sentence}</b>" if told is not None else "")
+        ui.verdictLabel.setText(f"<b>{html.escape(told.sentence, quote=False)}</b>" if told is not None else "")
         ui.worseLabel.setText(worse_words(told.worse_in) if told is not None else "")
         if run is not None and str(ui.modelNameEdit.text) == self._named:
             self._named = run.folder.name
