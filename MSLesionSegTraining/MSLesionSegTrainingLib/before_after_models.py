@@ -8,11 +8,9 @@ from pathlib import Path
 
 from torch import nn
 
-from MSLesionSegLib.bundle import load_bundle
 from MSLesionSegLib.errors import UsageError
+from MSLesionSegLib.lesion_model import load_lesion_model
 from MSLesionSegLib.lesions import DEFAULT_MIN_MM3
-from MSLesionSegLib.model_store import default_model, find_model
-from MSLesionSegLib.normalise import NORMALISATION
 from MSLesionSegLib.study import CONTRASTS
 
 from .run import DATA_FILE
@@ -51,13 +49,12 @@ def bundle_model(name_or_path: str) -> ComparedModel:
     """A model by name or path; ``shipped`` is the one that ships with the program.
 
     Raises:
-        ModelError: there is no such model, or it is damaged.
-        UsageError: it takes other contrasts or another normalisation, so that it cannot see the same images.
+        ModelError: see ``load_lesion_model``.
+        UsageError: it takes other contrasts, so that it cannot see the same images.
     """
-    place = default_model("lesion") if name_or_path == SHIPPED else find_model(name_or_path, "lesion")
-    bundle = load_bundle(place, kind="lesion")
+    _, bundle = load_lesion_model(None if name_or_path == SHIPPED else name_or_path)
     model = bundle.model
-    if tuple(model.contrasts) != CONTRASTS or model.normalisation != NORMALISATION or model.spacing_mm != 1.0:
+    if tuple(model.contrasts) != CONTRASTS or model.spacing_mm != 1.0:
         raise UsageError(
             f"{model.name} {model.version} takes other images than the models of this version.",
             "Compare models of FLAIR, T1w and T2w at 1 mm.",

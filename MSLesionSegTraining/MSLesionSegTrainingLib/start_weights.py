@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import nn
 
-from MSLesionSegLib.bundle import load_bundle
 from MSLesionSegLib.errors import UsageError
-from MSLesionSegLib.model_store import default_model, find_model
+from MSLesionSegLib.lesion_model import load_lesion_model
 
 from .training_set import CaseRecord
 
@@ -45,11 +44,10 @@ def load_start(name_or_path: str) -> Start:
         name_or_path: of the model; ``shipped`` is the one that ships with the program.
 
     Raises:
-        ModelError: there is no such model, or it is damaged.
+        ModelError: see ``load_lesion_model``.
         UsageError: it was trained for other contrasts.
     """
-    place = default_model("lesion") if name_or_path == SHIPPED else find_model(name_or_path, "lesion")
-    bundle = load_bundle(place, kind="lesion")
+    _, bundle = load_lesion_model(None if name_or_path == SHIPPED else name_or_path)
     model = bundle.model
     if list(model.contrasts) != ["FLAIR", "T1w", "T2w"]:
         raise UsageError(f"{name_or_path} takes {'+'.join(model.contrasts)}.", "Start from a model of FLAIR, T1w, T2w.")

@@ -48,7 +48,7 @@ def make_cohort(root: Path, good: int, *, broken: bool = True) -> Path:
     return root
 
 
-def tiny_model(folder: Path) -> Path:
+def tiny_model(folder: Path, normalisation: str = NORMALISATION) -> Path:
     """A bundle of a small untrained network of 5 mm voxels, which segments a brain in a second."""
     torch.manual_seed(0)
     description = ModelDescription.model_validate(
@@ -60,7 +60,7 @@ def tiny_model(folder: Path) -> Path:
             "architecture": ARCHITECTURE,
             "contrasts": ["FLAIR", "T1w", "T2w"],
             "spacing_mm": 5.0,
-            "normalisation": NORMALISATION,
+            "normalisation": normalisation,
             "threshold": 0.6,
             "min_lesion_mm3": 3.0,
             "patch": [32, 32, 32],

@@ -211,6 +211,17 @@ def test_a_scheduler_that_does_not_answer_is_told_before_anything_is_done(tmp_pa
     assert told["kind"] == "usage"
 
 
+def test_a_model_of_another_normalisation_is_told_before_anything_is_done(tmp_path):
+    root, model = make_cohort(tmp_path / "set", 1, broken=False), tiny_model(tmp_path / "tiny-1.0", "min-max-1")
+    told = end(start(root, tmp_path / "out", "--model", model, "--device", "cpu"))["error"]
+    assert told["kind"] == "model"
+    assert told["message"] == (
+        f"The model {model} was trained on intensities normalised by 'min-max-1', "
+        "and this program only knows 'brain-biweight-3'."
+    )
+    assert not (tmp_path / "out/cohort.csv").exists()
+
+
 def test_a_folder_that_is_not_bids_is_segmented_by_a_table_that_a_person_corrects(tmp_path, words):
     root, out, table = tmp_path / "tree", tmp_path / "out", tmp_path / "studies.tsv"
     write_flair(root / "Miller" / "brain FLAIR.nii.gz", 1)

@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from distributed import Client, Future, wait
 from distributed.scheduler import KilledWorker
 
-from MSLesionSegLib.bundle import load_bundle
 from MSLesionSegLib.device import choose_device
 from MSLesionSegLib.errors import Cancelled, MSLesionSegError, OutputError, StudyError
 from MSLesionSegLib.folder_lock import FolderLock
+from MSLesionSegLib.lesion_model import load_lesion_model
 from MSLesionSegLib.lesions import check_settings
-from MSLesionSegLib.model_store import default_model, find_model
 from MSLesionSegLib.provenance import PROVENANCE_FILE
 from MSLesionSegLib.runtime import choose_runtime
 
@@ -148,8 +147,7 @@ class _Batch:
 
 
 def _jobs(studies: Sequence[StudyFiles], out: Path, settings: BatchSettings) -> list[CaseJob]:
-    path = default_model("lesion") if settings.model is None else find_model(settings.model, "lesion")
-    bundle = load_bundle(path, kind="lesion")
+    path, bundle = load_lesion_model(settings.model)
     threshold = bundle.model.threshold if settings.threshold is None else settings.threshold
     min_mm3 = bundle.model.min_lesion_mm3 if settings.min_lesion_mm3 is None else settings.min_lesion_mm3
     check_settings(threshold, min_mm3)
