@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 DEFAULT_EPOCHS = 12
 #: Peak learning rate of a network that starts from a model; small, so that it does not forget.
-GENTLE_RATE = 2e-4
+GENTLE_RATE = 5e-4
 #: Option -> field of the settings, for those that a resumed run takes from its own settings when they are not given.
 FIELDS = {
     "sampler": "sampler",

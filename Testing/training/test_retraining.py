@@ -71,7 +71,7 @@ def test_one_corrected_case_improves_another_of_its_kind_and_loses_nothing_elsew
             tmp_path / "own", patient, paint_patient(np.random.default_rng(50), patient, brain, shapes[chosen], FAINT)
         )
     write_split(tmp_path / "own", {"sub-01": "train", "sub-02": "test"})
-    words = ("--init", "shipped", "--epochs", 1, "--epoch-steps", 150, "--progress", "none")
+    words = ("--init", "shipped", "--epochs", 1, "--epoch-steps", 300, "--progress", "none")
     assert call("train", tmp_path / "own", "--out", tmp_path / "run", *words) == 0
     before = bundle_model("shipped")
     after = run_model(tmp_path / "run", before.threshold)
