@@ -19,7 +19,7 @@ ROLES = (
     "LesionMap",
     "BrainMap",
     "ZoneMap",
-    "VariedMap",
+    "SecondMap",
 )
 """References of the parameter node that belong to one study."""
 RESULT_ROLES = ROLES[3:]

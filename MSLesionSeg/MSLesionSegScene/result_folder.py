@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from MSLesionSegLib.errors import OutputError, StudyError
-from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE
+from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, SECOND_FILE, ZONES_FILE
 from MSLesionSegLib.nifti import compact, write_nifti
 from MSLesionSegLib.provenance import PROVENANCE_FILE, file_sha256, write_provenance
 
@@ -52,6 +52,8 @@ def write_result_folder(state: ModuleState, folder: Path) -> Path:
     }
     if state.zone_map is not None:
         images[ZONES_FILE] = grid.image(node_voxels(state.zone_map).astype(np.uint8))
+    if state.second_map is not None:
+        images[SECOND_FILE] = grid.image(node_voxels(state.second_map))
     record = state.provenance
     settings = {**record["settings"], "threshold": state.threshold, "min_lesion_mm3": state.minimum_mm3}
     try:

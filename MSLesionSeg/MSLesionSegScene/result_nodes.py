@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import slicer
 
 from MSLesionSegLib.errors import MSLesionSegError, StudyError
-from MSLesionSegLib.finish import BRAIN_FILE, PROBABILITY_FILE, ZONES_FILE
+from MSLesionSegLib.finish import BRAIN_FILE, PROBABILITY_FILE, SECOND_FILE, ZONES_FILE
 from MSLesionSegLib.lesions import check_settings
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.provenance import read_provenance
@@ -35,7 +35,11 @@ SHOWN_FROM = 0.05
 
 _AGAIN = "Segment the study again."
 _MOVING = {"T1w": "t1_transform", "T2w": "t2_transform"}
-_KEPT = {"brain_map": (BRAIN_FILE, "brain mask"), "zone_map": (ZONES_FILE, "location zones")}
+_KEPT = {
+    "brain_map": (BRAIN_FILE, "brain mask"),
+    "zone_map": (ZONES_FILE, "location zones"),
+    "second_map": (SECOND_FILE, "second probability"),
+}
 """Maps of a result that the review and the report need -> file and the end of the node's name."""
 
 
@@ -84,7 +88,7 @@ def load_result(scene: slicer.vtkMRMLScene, state: ModuleState, folder: Path) ->
     _add_segmentation(scene, state)
     if state.lesion_map is None:
         none = np.zeros(result.probability.shape, np.int16)
-        state.lesion_map = _hidden_label_map(scene, state, "lesion numbers", none)
+        state.lesion_map = _hidden_map(scene, state, "lesion numbers", none)
     for name, array in result.kept.items():
         _keep(scene, state, name, array)
     for contrast, matrix in result.to_flair.items():
@@ -109,7 +113,7 @@ def start_without_model(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
     _add_probability(scene, state, nothing)
     _add_segmentation(scene, state)
     if state.lesion_map is None:
-        state.lesion_map = _hidden_label_map(scene, state, "lesion numbers", nothing.astype(np.int16))
+        state.lesion_map = _hidden_map(scene, state, "lesion numbers", nothing.astype(np.int16))
     state.lesions, state.provenance = {}, {}
     Review(scene, state).apply()
 
@@ -230,12 +234,14 @@ def _add_segmentation(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
     ensure_segments(node, flair)
 
 
-def _hidden_label_map(
+def _hidden_map(
     scene: slicer.vtkMRMLScene, state: ModuleState, name: str, array: np.ndarray
-) -> slicer.vtkMRMLLabelMapVolumeNode:
-    """A label map on the FLAIR's grid, out of the reader's way in lists of nodes."""
+) -> slicer.vtkMRMLScalarVolumeNode:
+    """A map on the FLAIR's grid, out of the reader's way in lists of nodes; a label map where it holds integers."""
     flair = state.flair
-    node = scene.CreateNodeByClass("vtkMRMLLabelMapVolumeNode")
+    node = scene.CreateNodeByClass(
+        "vtkMRMLLabelMapVolumeNode" if array.dtype.kind in "iu" else "vtkMRMLScalarVolumeNode"
+    )
     node.UnRegister(None)
     node.SetName(f"{flair.GetName()} {name}")
     node.SetHideFromEditors(True)
@@ -247,14 +253,14 @@ def _hidden_label_map(
 
 
 def _keep(scene: slicer.vtkMRMLScene, state: ModuleState, name: str, array: np.ndarray | None) -> None:
-    """A map of the result as hidden label map; an earlier one goes where this result has none."""
+    """A map of the result as hidden node; an earlier one goes where this result has none."""
     node = getattr(state, name)
     if array is None:
         if node is not None:
             scene.RemoveNode(node)
         return
     if node is None:
-        setattr(state, name, _hidden_label_map(scene, state, _KEPT[name][1], array))
+        setattr(state, name, _hidden_map(scene, state, _KEPT[name][1], array))
     else:
         set_voxels(node, array)
 

@@ -40,6 +40,8 @@ class LesionRow:
         centroid_ras: mm, in the FLAIR's own space (its parent transform left out).
         location: where its largest share lies, one of ``location.LOCATIONS``; empty where none is known.
         shares: location -> share of its volume; empty where none is known.
+        confidence: probability that an expert would mark it too, see ``lesion_confidence``; None where none is known.
+        doubtful: why it is doubtful, in a few words; empty where it is not.
     """
 
     key: str
@@ -53,6 +55,8 @@ class LesionRow:
     centroid_ras: tuple[float, float, float]
     location: str
     shares: Shares
+    confidence: float | None
+    doubtful: str
 
     def as_lesion(self) -> Lesion:
         """The row as the engine's tables have it."""
@@ -66,6 +70,8 @@ class LesionRow:
             mean_probability=self.mean_probability,
             max_probability=self.max_probability,
             location=self.location,
+            confidence=self.confidence,
+            doubtful=self.doubtful,
         )
 
 
@@ -124,6 +130,8 @@ class Review:
                     centroid_ras=(lesion.centroid_r, lesion.centroid_a, lesion.centroid_s),
                     location=lesion.location,
                     shares=shares,
+                    confidence=lesion.confidence,
+                    doubtful=lesion.doubtful,
                 )
             )
         return rows

@@ -105,7 +105,7 @@ class ModuleState:
     zone_map = _node_property(
         "ZoneMap", "Label map node that gives lesions their locations (``location.Zone``), or None."
     )
-    varied_map = _node_property("VariedMap", "Volume node of how the probability varies, or None.")
+    second_map = _node_property("SecondMap", "Volume node of the probability of the second pass, or None.")
 
     threshold = _number_property("Threshold", DEFAULT_THRESHOLD, "Probability from which a voxel is lesion, (0, 1].")
     minimum_mm3 = _number_property("MinimumMm3", DEFAULT_MINIMUM_MM3, "Smallest lesion, mm3.")

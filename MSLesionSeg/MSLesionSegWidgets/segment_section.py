@@ -32,6 +32,7 @@ def stage_words(stage: str) -> str:
         "bias": _("Evening out the intensities"),
         "resample": _("Resampling"),
         "network": _("Finding lesions"),
+        "confidence": _("Judging how sure each lesion is"),
         "lesions": _("Measuring lesions"),
         "write": _("Writing the result"),
     }

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -13,8 +14,11 @@ from monai import transforms as mt
 from monai.data import CacheDataset
 from torch.utils.data import DataLoader, Dataset
 
+from MSLesionSegLib.networks import build_network
+from MSLesionSegLib.networks.efficientnet3d_unet import preset_architecture
 from MSLesionSegTrainingLib.case_index import index_case, load_index, save_index
 from MSLesionSegTrainingLib.case_loading import load_shapes
+from MSLesionSegTrainingLib.losses import LOSSES
 from MSLesionSegTrainingLib.painting import measure_levels
 from MSLesionSegTrainingLib.patches import PatchDataset, PatchRecipe
 from MSLesionSegTrainingLib.prepared_cache import PreparedCache
@@ -31,6 +35,8 @@ PATCHES = 60
 ROUNDS = 3
 DRAWS = 5000
 CROP_KEYS = ("image", "label")
+AS_THE_PEER = PatchRecipe(patch=PATCH, tissue=0, painted=0, grey=0, blobs=0, grown=0, plexus=0)
+"""Nothing painted, no bright cortex or fluid; an imperfect brain edge, a shifted or missing contrast stay in."""
 
 
 def sampler_draw() -> list[Row]:
@@ -71,40 +77,63 @@ def sampler_draw() -> list[Row]:
 
 
 def patches_per_second() -> list[Row]:
-    """Patches a second from a loader of two workers, without a network, beside MONAI's CacheDataset.
+    """Patches a second from a loader of two workers beside MONAI's CacheDataset, without and with a network.
 
-    Ours are painted and varied by the whole recipe but for synthesised ones. The peer has what MONAI has a transform
-    for, with our probabilities; it has nothing for painting, unevenly bright cortex, bright fluid, an imperfect brain
-    edge, a shifted or a missing contrast.
+    The peer has what MONAI has a transform for, with our probabilities. Ours does the same once, and once as a training
+    does: lesions painted, unevenly bright cortex, bright fluid, for which the peer has nothing. The network is the
+    training step of the preset ``small`` in this process, so that the workers share the cores with it.
     """
     canvases = [labelled_canvas(patient) for patient in PATIENTS]
     with tempfile.TemporaryDirectory() as folder:
         masks = sorted((data_folder() / "cross-sectional/derivatives/consensus").glob("sub-*/anat/*_mask.nii.gz"))
         shapes = [shape for mask in masks if (shape := load_shapes(PreparedCache(Path(folder)), mask)) is not None]
         levels, sampler = measure_levels(canvases), make_sampler("lesion", PATCH)
-        ours = PatchDataset(canvases, shapes, levels, PatchRecipe(patch=PATCH), sampler, 0, PATCHES)
+        whole = PatchDataset(canvases, shapes, levels, PatchRecipe(patch=PATCH), sampler, 0, PATCHES)
+        same = PatchDataset(canvases, [], levels, AS_THE_PEER, sampler, 0, PATCHES)
         cases = [{"image": c.channels.numpy().astype(np.float32), "label": c.lesion.numpy()} for c in canvases]
         cached = partial(CacheDataset, cases * (PATCHES // len(cases)), _peer_transforms(), progress=False)
-        peer, shared = cached(), cached(copy_cache=False)
-        rates = [0.0, 0.0, 0.0]
-        for _ in range(ROUNDS):
-            rates = [max(rate, _rate(d)) for rate, d in zip(rates, (ours, peer, shared), strict=True)]
-    return [
-        Row(
-            "patches_per_second",
-            f"patches of {PATCH} voxels cubed from a DataLoader of {WORKERS} workers",
-            round(rates[0], 2),
-            "1/s",
-            f"{' and '.join(PATIENTS)} of the cross-sectional set, cropped to the brain; {len(shapes)} masks to paint",
-            peer=round(rates[1], 2),
-            better="higher",
-            details={
+        loaders = {"same": same, "whole": whole, "peer": cached(), "peer_with_copy_cache_off": cached(copy_cache=False)}
+        alone = _rates(loaders, lambda batch: None)
+        trained = _rates(loaders, _training_step())
+    data = f"{' and '.join(PATIENTS)} of the cross-sectional set, cropped to the brain; {len(shapes)} masks to paint"
+    rows = []
+    for with_network, rates in (("", alone), (", with a network that trains on them", trained)):
+        for arm, words in (("same", "the peer's transforms"), ("whole", "the whole recipe, lesions painted")):
+            details = {
                 "peer": "MONAI CacheDataset, RandCropByPosNegLabeld with FgBgToIndicesd, corresponding transforms",
-                "peer_with_copy_cache_off": round(rates[2], 2),
+                "peer_with_copy_cache_off": round(rates["peer_with_copy_cache_off"], 2),
                 "rounds": f"best of {ROUNDS} of {PATCHES} patches, interleaved",
-            },
-        )
-    ]
+            }
+            rows.append(
+                Row(
+                    "patches_per_second",
+                    f"patches of {PATCH} voxels cubed from a DataLoader of {WORKERS} workers: {words}{with_network}",
+                    round(rates[arm], 2),
+                    "1/s",
+                    data,
+                    peer=round(rates["peer"], 2),
+                    better="higher",
+                    details=details,
+                )
+            )
+    return rows
+
+
+def _training_step() -> Callable[[list[torch.Tensor] | dict[str, torch.Tensor]], None]:
+    """A function that trains a network of the preset ``small`` on a batch of ours or of the peer."""
+    network = build_network(preset_architecture("small"))
+    optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
+
+    def step(batch: list[torch.Tensor] | dict[str, torch.Tensor]) -> None:
+        images, labels = (batch["image"], batch["label"]) if isinstance(batch, dict) else batch
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = network(images)
+        loss = LOSSES["dice-ce"](logits.float(), (labels > 0.5).float())
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return step
 
 
 def _peer_transforms() -> mt.Compose:
@@ -133,13 +162,23 @@ def _peer_transforms() -> mt.Compose:
     )
 
 
-def _rate(dataset: Dataset) -> float:
-    """Patches a second, from the first batch that arrives to the last."""
+def _rates(datasets: dict[str, Dataset], use: Callable[[Any], None]) -> dict[str, float]:
+    """Patches a second of each, the best of interleaved rounds, each batch handed to ``use``."""
+    rates = dict.fromkeys(datasets, 0.0)
+    for _ in range(ROUNDS):
+        rates = {name: max(rates[name], _rate(dataset, use)) for name, dataset in datasets.items()}
+    return rates
+
+
+def _rate(dataset: Dataset, use: Callable[[Any], None]) -> float:
+    """Patches a second, from the first batch that arrives to the last that was used."""
     batches = iter(DataLoader(dataset, BATCH, num_workers=WORKERS))
-    next(batches)
-    began = time.perf_counter()
-    count = sum(1 for _ in batches)
-    return BATCH * count / (time.perf_counter() - began)
+    use(next(batches))
+    began, count = time.perf_counter(), 0
+    for batch in batches:
+        use(batch)
+        count += BATCH
+    return count / (time.perf_counter() - began)
 
 
 def _best(*work: Callable[[], object], calls: tuple[int, ...]) -> list[float]:

@@ -1,5 +1,6 @@
 """The panel's review on a small result: table, keys, sliders, editor, export; and closing at any time."""
 
+import html
 import json
 import os
 
@@ -238,7 +239,7 @@ def test_another_flair_has_no_result_until_lesions_are_found_on_it(person):
     assert person.table() == []
     assert not person.ui.exportMaskButton.enabled
     assert not person.ui.undoButton.enabled
-    assert person.ui.inputsMessage.text == (
+    assert html.unescape(person.ui.inputsMessage.text) == (
         'Another study of this scene keeps its review: choose "FLAIR" as FLAIR to go back to it.'
     )
     person.ui.flairSelector.setCurrentNode(slicer.util.getNode("FLAIR"))

@@ -1,7 +1,6 @@
 """A short run to its end, then through the panel: before and after lesion by lesion, the verdict, the promotion."""
 
 import json
-import logging
 import os
 import sys
 import time
@@ -120,16 +119,20 @@ def test_the_masks_of_both_models_are_shown_beside_the_annotation_and_made_once(
 
 
 def test_a_promoted_run_can_be_chosen_in_the_other_module_and_the_earlier_models_stay(
-    person, finished, qt_host, caplog
+    person, finished, qt_host, monkeypatch
 ):
-    ui = person.ui
+    ui, asked, answers = person.ui, [], [False, True, True]
+    monkeypatch.setattr(
+        "slicer.util.confirmOkCancelDisplay", lambda text, title: asked.append(text) or answers[len(asked) - 1]
+    )
     assert ui.modelNameEdit.text == "run-01" and not ui.promoteButton.enabled
     ui.modelNameEdit.setText("ours")
     ui.modelVersionEdit.setText("2.0")
-    with caplog.at_level(logging.INFO):
-        person.press("promoteButton")
-    asked = report(finished)["verdict"]
-    assert (asked["sentence"] in caplog.text) is (asked["word"] != "better")  # who promotes it all the same is asked
+    person.press("promoteButton")
+    verdict = report(finished)["verdict"]
+    assert verdict["word"] == "no difference" and asked == [verdict["sentence"]]
+    assert not person.section.promote_job.running  # the answer was no
+    person.press("promoteButton")
     person.wait(lambda: not person.section.promote_job.running, 400)
     assert ui.promoteMessage.text == "ours 2.0 can be chosen now; earlier models are still there."
     person.press("promoteButton")

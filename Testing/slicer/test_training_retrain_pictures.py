@@ -1,6 +1,6 @@
 """Pictures of the tabs Retrain and Compare and promote, of a short training on synthetic studies.
 
-As those of ``test_training_pictures``: MSLESIONSEG_PICTURES=Resources/Screenshots python -m pytest -m acceptance THIS_FILE
+Those of the documentation are made as in ``test_training_pictures``.
 """
 
 import os

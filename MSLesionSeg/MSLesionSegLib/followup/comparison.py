@@ -20,6 +20,7 @@ from .. import __version__
 from ..command_record import refuse_other_commands, write_record
 from ..errors import UsageError
 from ..grid import Grid, resample
+from ..lesions import label_lesions
 from ..protocol import Progress
 from ..provenance import TOOL
 from ..report import RESEARCH_USE
@@ -109,19 +110,23 @@ class Comparison:
         return (np.asarray(grid.origin) + grid.steps @ np.asarray(index_zyx)[::-1]).tolist()
 
     def change_mask(self, followup: Date) -> sitk.Image:
-        """Changes by kind (``MASK_VALUES``) on the follow-up FLAIR's grid; every listed change has a voxel there."""
+        """Changes by kind (``MASK_VALUES``) on the follow-up FLAIR's grid, each in one piece of at least one voxel."""
         to_halfway = as_transform(np.linalg.inv(as_matrix(self.to_followup)))
         on_followup = resample(self.space.grid.image(self.numbers), followup.flair, to_halfway, "nearest")
         numbers = sitk.GetArrayFromImage(on_followup)
-        values = np.zeros(len(self.rows) + 1, np.uint8)
-        present = set(np.unique(numbers).tolist())
-        for row in self.rows:
-            values[row.id] = MASK_VALUES.get(row.kind, 0)
-            if values[row.id] and row.id not in present:
+        values = np.zeros(numbers.shape, np.uint8)
+        boxes = ndimage.find_objects(numbers, len(self.rows))
+        for row, box in zip(self.rows, boxes, strict=True):
+            if row.kind not in MASK_VALUES:
+                continue
+            if box is None:
                 point = (-row.followup_r_mm, -row.followup_a_mm, row.followup_s_mm)
                 index = np.array(followup.flair.TransformPhysicalPointToIndex(point))[::-1]
-                numbers[tuple(np.clip(index, 0, np.array(numbers.shape) - 1))] = row.id
-        return Grid.of(followup.flair).image(values[numbers])
+                values[tuple(np.clip(index, 0, np.array(values.shape) - 1))] = MASK_VALUES[row.kind]
+            else:
+                pieces = label_lesions(numbers[box] == row.id)  # thick slices cut crumbs off
+                values[box][pieces == 1] = MASK_VALUES[row.kind]
+        return Grid.of(followup.flair).image(values)
 
     def subtraction_on(self, followup: Date) -> sitk.Image:
         """The subtraction image on the follow-up FLAIR's grid, float32."""
