@@ -24,7 +24,7 @@ from MSLesionSegLib.results import ResultFolder
 from MSLesionSegLib.study import SeriesSource, Study
 
 moved_head = pytest.mark.xfail(
-    strict=True, reason="not solved: lesions of a head that moved by 5 mm and 5 degrees are listed as resolved"
+    strict=False, reason="not solved: lesions of a head that moved by 5 mm and 5 degrees are listed as resolved"
 )
 MIRRORED = {"new": "resolved", "resolved": "new", "enlarging": "shrinking", "shrinking": "enlarging"}
 
