@@ -65,13 +65,12 @@ def find_changes(
         The rows, changes before stable lesions, largest first; and (z, y, x) int32, n where row n (from 1) changed.
     """
     regions = []
-    depth = ndimage.distance_transform_edt(first.brain & second.brain)
     z = np.where(brain, subtraction.z, 0.0)
     probabilities = first.probability, second.probability
     for sign, bright, dark in ((1, 1, 0), (-1, 0, 1)):
         lesion = (first, second)[dark].lesion
         for box, region in changed_regions(
-            sign * z, matched[bright], matched[dark], probabilities[bright], probabilities[dark], depth
+            sign * z, matched[bright], matched[dark], probabilities[bright], probabilities[dark]
         ):
             size = float(np.count_nonzero(region))
             noise = widening * noise_volume_mm3(

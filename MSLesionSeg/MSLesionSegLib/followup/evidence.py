@@ -6,8 +6,8 @@ tissue at both dates, brighter than the middle of normal tissue at the brighter 
 0.1 there. Regions are 26-connected. A region is listed when its evidence, the greatest (z + 2 gain) x probability of
 its voxels, reaches ``LEAST_EVIDENCE``: a mask that flickers has no z, a bright rim of cortex no probability.
 
-Where the network sees nothing at all, a region of the subtraction image alone (z above 2) is listed when its peak,
-weighed down near the surface of the brain and where the tissue is hardly bright, reaches ``LEAST_WITHOUT_NETWORK``.
+A region ends where this sum falls below a third of its greatest value within 4 mm, so that it is as large as what
+changed and not as its blur, and neighbouring changes stay apart.
 
 The limits were set on three pairs: docs/validation/followup.md.
 """
@@ -22,14 +22,11 @@ from scipy import ndimage
 from .subtraction import SMOOTH_MM
 
 EDGE, LEAST_EVIDENCE, GAIN_WEIGHT = 1.5, 4.0, 2.0
-EDGE_WITHOUT_NETWORK, LEAST_WITHOUT_NETWORK = 2.0, 4.5
+PEAK_SHARE, PEAK_VOXELS = 1.0 / 3.0, 9
 LEAST_MM3 = 6
 LESION_LIKE = 0.1
-#: Intensity (spreads of normal tissue): least at the brighter date, at the darker date (below it is fluid), and that of
-#: a lesion that nobody overlooks.
-BRIGHT, FLUID, PLAIN = 0.3, -2.0, 2.0
-#: Nearer the surface of the brain than this, sulci and vessels change from scan to scan, mm.
-DEEP_MM = 8.0
+#: Intensity in spreads of normal tissue: least at the brighter date; at the darker date, below it is fluid.
+BRIGHT, FLUID = 0.3, -2.0
 _LEAST_Z = 1.0
 AROUND = ndimage.generate_binary_structure(3, 3)
 
@@ -40,7 +37,6 @@ def changed_regions(
     dark: np.ndarray,
     bright_probability: np.ndarray,
     dark_probability: np.ndarray,
-    depth_mm: np.ndarray,
 ) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
     """Regions that are brighter at one date, by one direction of the comparison.
 
@@ -48,7 +44,6 @@ def changed_regions(
         z: (z, y, x) of the subtraction, positive where ``bright`` is brighter; 0 where nothing is looked for.
         bright, dark: (z, y, x) matched intensities of the two dates.
         bright_probability, dark_probability: (z, y, x) of the same dates.
-        depth_mm: (z, y, x) distance to the surface of the brain.
 
     Yields:
         A box (slices z, y, x) and the region in it, bool; the box has a margin of two voxels.
@@ -58,24 +53,17 @@ def changed_regions(
     tissue = (smooth_bright > BRIGHT) & (smooth_dark > FLUID) & (z != 0.0)
     with_network = z + GAIN_WEIGHT * np.clip(gain, 0.0, 1.0)
     lesion_like = ndimage.maximum_filter(bright_probability, 3) > LESION_LIKE
-    yield from _regions(
-        tissue & lesion_like & (with_network > EDGE) & (z > _LEAST_Z), with_network * bright_probability, LEAST_EVIDENCE
-    )
-    alone = z * np.clip(depth_mm / DEEP_MM, 0.0, 1.0) * np.clip(smooth_bright / PLAIN, 0.0, 1.0)
-    unseen = tissue & (z > EDGE_WITHOUT_NETWORK)
-    for box, region in _regions(unseen, alone, LEAST_WITHOUT_NETWORK):
-        if bright_probability[box][region].max() < LESION_LIKE:
-            yield box, region
+    edge = np.maximum(EDGE, PEAK_SHARE * ndimage.maximum_filter(with_network, PEAK_VOXELS))
+    changed = tissue & lesion_like & (with_network > edge) & (z > _LEAST_Z)
+    yield from _regions(changed, with_network * bright_probability)
 
 
-def _regions(
-    where: np.ndarray, evidence: np.ndarray, least: float
-) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
+def _regions(where: np.ndarray, evidence: np.ndarray) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
     labels, count = ndimage.label(where, AROUND)
     if count == 0:
         return
     numbers = np.arange(1, count + 1)
-    listed = ndimage.maximum(evidence, labels, numbers) >= least
+    listed = ndimage.maximum(evidence, labels, numbers) >= LEAST_EVIDENCE
     listed &= np.bincount(labels.ravel(), minlength=count + 1)[1:] >= LEAST_MM3
     boxes = ndimage.find_objects(labels)
     for number in numbers[listed]:

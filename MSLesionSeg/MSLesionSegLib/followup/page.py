@@ -32,7 +32,7 @@ def followup_page(data: Mapping[str, Any], picture: bytes | None) -> str:
         _table(listed) if listed else "<p>No change is listed.</p>",
         _image(picture),
         '<p class="quiet">A change is listed where the subtraction of the two FLAIRs stands out of its noise and the '
-        "network's probability agrees, or where the subtraction alone is very clear. Volumes are those of the region "
+        "network's probability agrees. Volumes are those of the region "
         "that changed; noise alone: what two scans of an unchanged brain would differ by (95 %).</p>",
         f"<h2>Stable lesions ({len(stable)})</h2>",
         _table(stable) if stable else "<p>None.</p>",

@@ -11,8 +11,8 @@ from .both_dates import Sampled
 from .dates import Date
 
 #: Below the first a comparison is refused, below the second the reader is warned; see docs/validation/followup.md.
-REFUSED_OVERLAP, DOUBTFUL_OVERLAP = 0.90, 0.94
-REFUSED_CORRELATION, DOUBTFUL_CORRELATION = 0.30, 0.60
+REFUSED_OVERLAP, DOUBTFUL_OVERLAP = 0.90, 0.95
+REFUSED_CORRELATION, DOUBTFUL_CORRELATION = 0.50, 0.65
 
 
 @dataclass(frozen=True)
