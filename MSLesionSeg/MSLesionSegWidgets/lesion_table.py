@@ -7,9 +7,11 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from MSLesionSegLib.lesion_confidence import CONFIDENCE_NOTICE
 from MSLesionSegScene.review import LesionRow
 
 NUMBER, VOLUME, DIAMETER, PROBABILITY, LOCATION, STATE = range(6)
+PROBABILITY_HINT = "Mean probability that the model gives its voxels"
 
 
 def state_words(row: LesionRow) -> str:
@@ -29,6 +31,16 @@ def shares_words(row: LesionRow) -> str:
     return "\n".join(f"{place} {100.0 * share:.1f} %" for place, share in row.shares.items() if share)
 
 
+def sure_words(row: LesionRow) -> str:
+    """The confidence, with a question mark where the lesion is doubtful; these sort first, the least sure at the top.
+
+    The blanks of the others are no-break spaces, which come after the question mark.
+    """
+    if row.doubtful:
+        return f"? {row.confidence:.2f}"
+    return "\u00a0\u00a0" + ("\u2013" if row.confidence is None else f"{row.confidence:.2f}")
+
+
 class LesionTable:
     """Shows lesions in a ``QTableWidget`` and tells which one the reader chose.
 
@@ -41,12 +53,13 @@ class LesionTable:
         self._table = table
         self._on_select = on_select
         self._quiet = False
+        self._rated = False
         titles = [_("Lesion"), _("mL"), _("mm"), _("Prob."), _("Location"), _("State")]
         hints = (
             _("1 is the largest"),
             _("Volume in mL"),
             _("Longest diameter in mm"),
-            _("Mean probability that the model gives its voxels"),
+            _(PROBABILITY_HINT),
             _("Where its largest share lies, and how large that is"),
             _("Your decision"),
         )
@@ -78,6 +91,7 @@ class LesionTable:
         chosen = self.current_key
         with self._quietly():
             self._table.setSortingEnabled(False)
+            self._show_rated(any(row.confidence is not None for row in rows))
             self._table.setRowCount(len(rows))
             for number, row in enumerate(rows):
                 self._fill(number, row)
@@ -100,12 +114,23 @@ class LesionTable:
             return None
         return keys[(keys.index(self.current_key) + step) % len(keys)] if self.current_key in keys else keys[0]
 
+    def _show_rated(self, rated: bool) -> None:
+        """Show the confidence, by which lesions are in order then, or the probability where there is none."""
+        if rated == self._rated:
+            return
+        self._rated = rated
+        head = self._table.horizontalHeaderItem(PROBABILITY)
+        head.setText(_("Sure") if rated else _("Prob."))
+        doubtful = _("A question mark: doubtful; these come first.")
+        head.setToolTip(f"{doubtful} {CONFIDENCE_NOTICE}" if rated else _(PROBABILITY_HINT))
+        self._table.horizontalHeader().setSortIndicator(PROBABILITY if rated else NUMBER, qt.Qt.AscendingOrder)
+
     def _fill(self, number: int, row: LesionRow) -> None:
         texts = (
             f"{row.id:5d}",  # blanks in front, so that texts sort as the numbers do
             f"{row.volume_ml:9.3f}",
             f"{row.diameter_mm:7.1f}",
-            f"{row.mean_probability:5.2f}",
+            sure_words(row) if self._rated else f"{row.mean_probability:5.2f}",
             location_words(row),
             state_words(row),
         )
@@ -118,6 +143,7 @@ class LesionTable:
                     item.setTextAlignment(qt.Qt.AlignRight | qt.Qt.AlignVCenter)
             item.setText(text)
         self._table.item(number, LOCATION).setToolTip(shares_words(row))
+        self._table.item(number, PROBABILITY).setToolTip(row.doubtful)
         self._table.item(number, 0).setData(qt.Qt.UserRole, row.key)
 
     def _choose(self, key: str) -> None:

@@ -88,7 +88,14 @@ class ReviewSection:
         with self._message.trying():
             self._context.review.centre_views(key)
             layouts.outline(self._context.scene, self._context.state, key)
+            self._tell_doubt(key)
         self._show_bar()
+
+    def _tell_doubt(self, key: str) -> None:
+        """Why the lesion is doubtful, if it is."""
+        for row in self._context.review.rows():
+            if row.key == key and row.doubtful:
+                self._message.say(_("Lesion {id} is doubtful: {why}.").format(id=row.id, why=row.doubtful))
 
     def _step(self, step: int) -> None:
         key = self.table.key_beside(step)

@@ -8,7 +8,15 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
 
-from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, ZONES_FILE, write_probability
+from MSLesionSegLib.finish import (
+    BRAIN_FILE,
+    FLAIR_FILE,
+    MASK_FILE,
+    PROBABILITY_FILE,
+    SECOND_FILE,
+    ZONES_FILE,
+    write_probability,
+)
 from MSLesionSegLib.lesions import lesion_mask
 from MSLesionSegLib.location import Zone
 from MSLesionSegLib.nifti import read_nifti
@@ -27,6 +35,10 @@ BLOCKS = {
     "small": ((14, 36, 30), (2, 2, 2), 0.7),
     "faint": ((6, 30, 30), (2, 3, 3), 0.4),
 }
+
+
+#: How lesions get their confidence: the logit of the evidence itself, and nothing for the edge.
+RULE = {"weights": {"evidence": 1.0, "edge": 0.0}, "intercept": 0.0, "doubtful_below": 0.5, "left_out": "T1w"}
 
 
 def on_grid(array: np.ndarray, direction: np.ndarray = OBLIQUE) -> sitk.Image:
@@ -82,6 +94,7 @@ def write_result(
     min_mm3: float = 3.0,
     moving: dict[str, tuple[sitk.Image, sitk.Transform]] | None = None,
     quality: Sequence[dict[str, str]] = (),
+    second: np.ndarray | None = None,
 ) -> Path:
     """A result folder as ``segment`` leaves it, from a probability map, but for the table and the overview.
 
@@ -92,6 +105,7 @@ def write_result(
         threshold, min_mm3: of the result.
         moving: contrast -> image and transform from points of the FLAIR to it.
         quality: warnings about the images.
+        second: (z, y, x), probability of a second pass without the T1w; gives lesions their confidence.
     """
     moving = moving or {}
     sources = {name: SeriesSource(Path(f"{name}.nii.gz"), "0" * 64) for name in ("FLAIR", *moving)}
@@ -114,6 +128,9 @@ def write_result(
         write_probability(result, probability, flair)
         if probability.shape == SHAPE:
             result.write_image(ZONES_FILE, on_image(zone_map(), flair))
+        if second is not None:
+            result.write_image(SECOND_FILE, on_image(second.astype(np.float32), flair))
+            provenance["confidence"] = RULE
         stored = sitk.GetArrayFromImage(read_nifti(result.file(PROBABILITY_FILE)))
         mask = lesion_mask(stored, threshold, min_mm3, flair.GetSpacing())
         result.write_image(MASK_FILE, on_image(mask, flair))

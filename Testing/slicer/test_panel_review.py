@@ -6,7 +6,17 @@ import os
 
 import numpy as np
 import pytest
-from Testing.slicer.scene_results import BLOCKS, SHAPE, block, mask_of, reviewed_result
+from Testing.slicer.scene_results import (
+    BLOCKS,
+    SHAPE,
+    add_volume,
+    block,
+    flair_image,
+    mask_of,
+    probability_map,
+    reviewed_result,
+    write_result,
+)
 
 
 @pytest.fixture
@@ -373,3 +383,25 @@ def test_thick_slices_are_told_before_anything_is_computed(opened, scene):
     thin = slicer.util.addVolumeFromArray(np.zeros((30, 30, 30), np.int16), name="thin")
     opened.ui.flairSelector.setCurrentNode(thin)
     assert not opened.ui.inputsQuality.visible
+
+
+def test_doubtful_lesions_come_first_with_a_mark_and_their_reason(opened, scene, tmp_path):
+    from MSLesionSegScene.result_nodes import load_result
+    from MSLesionSegScene.state import ModuleState
+
+    second = probability_map()
+    second[mask_of("middle")] = 0.25
+    state = ModuleState(scene)
+    state.flair = add_volume(scene, flair_image(), "FLAIR")
+    load_result(scene, state, write_result(tmp_path / "result", flair_image(), probability_map(), second=second))
+    opened.panel.context.tell()
+    assert [(row[0], row[3]) for row in opened.table()] == [("2", "? 0.25"), ("3", "0.70"), ("1", "0.90")]
+    assert opened.ui.lesionTable.horizontalHeaderItem(3).text() == "Sure"
+    opened.key("N")
+    assert opened.ui.reviewMessage.text == "Lesion 2 is doubtful: not found without T1w."
+    opened.key("N")
+    assert not opened.ui.reviewMessage.visible
+    opened.ui.lesionTable.sortItems(0, opened.host.qt.Qt.AscendingOrder)
+    assert [row[0] for row in opened.table()] == ["1", "2", "3"]
+    scene.Clear(0)
+    assert opened.ui.lesionTable.horizontalHeaderItem(3).text() == "Prob."
