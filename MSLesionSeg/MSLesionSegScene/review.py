@@ -8,7 +8,9 @@ and what was rejected or erased stays out. The model's segment follows threshold
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import slicer
@@ -177,6 +179,16 @@ class Review:
     def apply(self) -> None:
         """Make both segments anew from the probability, the settings and what the reader has decided and edited."""
         self._apply(self._numbers(), self._records())
+
+    def put(self, numbers: np.ndarray, lesions: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take up an earlier review whole, so that an observer in between finds nothing edited; then :meth:`apply`.
+
+        Args:
+            numbers: of each voxel's lesion, (z, y, x) int16 on the FLAIR's grid.
+            lesions: decisions, as ``state.lesions`` had them.
+        """
+        self._write(numbers, {int(key): Record(**record) for key, record in lesions.items()})
+        self.apply()
 
     def decide(self, key: str, state: str) -> None:
         """Accept, reject or take back ("undecided"). A rejected lesion leaves the reader's mask.

@@ -21,7 +21,7 @@ from MSLesionSegScene.result_nodes import load_result, start_without_model
 from MSLesionSegScene.review import Review
 from MSLesionSegScene.segments import read_segment, write_segment
 from MSLesionSegScene.state import ModuleState
-from MSLesionSegScene.volumes import node_matrix, node_voxels, set_geometry, set_voxels
+from MSLesionSegScene.volumes import node_matrix, node_voxels, set_geometry
 from MSLesionSegTrainingLib.mask_files import read_mask
 from MSLesionSegTrainingLib.worklist import PRESEGMENTED
 from MSLesionSegTrainingLib.worklist.claims import HeldClaim
@@ -246,10 +246,8 @@ def _put_draft(scene: slicer.vtkMRMLScene, state: ModuleState, draft: Draft) -> 
     """Decisions first, then the mask; where the two differ, the mask holds, and the difference counts as edited."""
     if draft.review is not None:
         values = draft.review.values
-        set_voxels(state.lesion_map, _on_node(draft.review.numbers, state))
         state.threshold, state.minimum_mm3 = values["Threshold"], values["MinimumMm3"]
-        state.lesions = values["Lesions"]
-        Review(scene, state).apply()
+        Review(scene, state).put(_on_node(draft.review.numbers, state), values["Lesions"])
     _put_mask(scene, state, draft.mask)
 
 
