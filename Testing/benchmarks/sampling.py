@@ -119,13 +119,13 @@ def patches_per_second() -> list[Row]:
     return rows
 
 
-def _training_step() -> Callable[[list[torch.Tensor] | dict[str, torch.Tensor]], None]:
-    """A function that trains a network of the preset ``small`` on a batch of ours or of the peer."""
+def _training_step() -> Callable[[Any], None]:
+    """A function that trains a network of the preset ``small`` on a batch of ours or of the peer (a list of one dict)."""
     network = build_network(preset_architecture("small"))
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
 
-    def step(batch: list[torch.Tensor] | dict[str, torch.Tensor]) -> None:
-        images, labels = (batch["image"], batch["label"]) if isinstance(batch, dict) else batch
+    def step(batch: Any) -> None:
+        images, labels = (batch[0][key] for key in CROP_KEYS) if len(batch) == 1 else batch
         with torch.autocast("cpu", torch.bfloat16):
             logits = network(images)
         loss = LOSSES["dice-ce"](logits.float(), (labels > 0.5).float())
