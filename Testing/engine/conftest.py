@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy.spatial.transform import Rotation
+from Testing.engine.dicom_files import write_series
 
+from MSLesionSegLib.dicom_export import write_dicom
 from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, ZONES_FILE, finish, write_probability
+from MSLesionSegLib.images import input_sha256
 from MSLesionSegLib.location import Zone
 from MSLesionSegLib.nifti import compact
-from MSLesionSegLib.provenance import build_provenance
+from MSLesionSegLib.provenance import PROVENANCE_FILE, build_provenance, read_provenance, write_provenance
 from MSLesionSegLib.results import ResultFolder
 from MSLesionSegLib.study import SeriesSource, Study
 
@@ -76,3 +79,24 @@ def small_images() -> tuple[sitk.Image, np.ndarray, sitk.Image]:
 def write_small_result() -> Callable[..., dict]:
     """``write_small_result(folder, threshold=0.5, min_mm3=3.0)`` writes a result and returns its provenance."""
     return _write_small_result
+
+
+@pytest.fixture(scope="session")
+def dicom_result(tmp_path_factory) -> Path:
+    """A small result that says it was made from a DICOM series, which lies beside it as ``series``."""
+    folder = tmp_path_factory.mktemp("from-dicom")
+    _write_small_result(folder / "result", threshold=0.3)
+    series = write_series(folder / "series", _small_images()[0])
+    record = read_provenance(folder / "result")
+    record["inputs"]["FLAIR"]["sha256"] = input_sha256(series)
+    record["run"]["inputs"]["FLAIR"] = str(series)
+    write_provenance(folder / "result" / PROVENANCE_FILE, record)
+    return folder / "result"
+
+
+@pytest.fixture(scope="session")
+def dicom_export(dicom_result, tmp_path_factory) -> Path:
+    """The folder of the DICOM files of that result."""
+    out = tmp_path_factory.mktemp("export") / "out"
+    write_dicom(dicom_result, out)
+    return out

@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -13,33 +12,18 @@ from Testing.engine.dicom_files import write_series
 
 from MSLesionSegLib.dicom_export import write_dicom
 from MSLesionSegLib.errors import StudyError, UsageError
-from MSLesionSegLib.images import input_sha256
 from MSLesionSegLib.lesion_table import read_lesion_csv
 from MSLesionSegLib.provenance import read_provenance, write_provenance
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory, write_small_result, small_images) -> Path:
-    """A small result that says it was made from a DICOM series, which lies beside it."""
-    folder = tmp_path_factory.mktemp("dicom")
-    write_small_result(folder / "result", threshold=0.3)
-    series = write_series(folder / "series", small_images[0])
-    record = read_provenance(folder / "result")
-    record["inputs"]["FLAIR"]["sha256"] = input_sha256(series)
-    record["run"]["inputs"]["FLAIR"] = str(series)
-    write_provenance(folder / "result" / "provenance.json", record)
-    return folder / "result"
+def written(dicom_export) -> tuple[pydicom.Dataset, pydicom.Dataset]:
+    return tuple(pydicom.dcmread(dicom_export / name) for name in ("lesions.seg.dcm", "lesions.sr.dcm"))
 
 
-@pytest.fixture(scope="module")
-def written(result) -> tuple[pydicom.Dataset, pydicom.Dataset]:
-    write_dicom(result, result.with_name("out"))
-    return tuple(pydicom.dcmread(result.with_name("out") / name) for name in ("lesions.seg.dcm", "lesions.sr.dcm"))
-
-
-def test_the_segmentation_holds_the_lesions_voxel_by_voxel(result, written):
+def test_the_segmentation_holds_the_lesions_voxel_by_voxel(dicom_result, written):
     seg, _ = written
-    image = sitk.ReadImage(str(result / "lesion_mask.nii.gz"))
+    image = sitk.ReadImage(str(dicom_result / "lesion_mask.nii.gz"))
     got = np.zeros(image.GetSize()[::-1], dtype=np.uint8)
     for frame, group in zip(seg.pixel_array, seg.PerFrameFunctionalGroupsSequence, strict=True):
         position = [float(value) for value in group.PlanePositionSequence[0].ImagePositionPatient]
@@ -50,7 +34,7 @@ def test_the_segmentation_holds_the_lesions_voxel_by_voxel(result, written):
     assert len(seg.SegmentSequence) == 4
 
 
-def test_segments_carry_the_codes_and_refer_to_the_flair(result, written):
+def test_segments_carry_the_codes_and_refer_to_the_flair(written):
     seg, _ = written
     segment = seg.SegmentSequence[0]
     assert segment.SegmentedPropertyTypeCodeSequence[0].CodeValue == "52988006"
@@ -69,14 +53,14 @@ def numbers(item: pydicom.Dataset) -> dict[str, float]:
     }
 
 
-def test_the_report_holds_the_volumes_of_the_table(result, written):
+def test_the_report_holds_the_volumes_of_the_table(dicom_result, written):
     seg, sr = written
     measured = next(
         item for item in sr.ContentSequence if item.ConceptNameCodeSequence[0].CodeMeaning == "Imaging Measurements"
     )
     whole, *groups = measured.ContentSequence
-    lesions = read_lesion_csv(result / "lesions.csv")
-    voxel_ml = float(np.prod(sitk.ReadImage(str(result / "lesion_mask.nii.gz")).GetSpacing())) / 1000
+    lesions = read_lesion_csv(dicom_result / "lesions.csv")
+    voxel_ml = float(np.prod(sitk.ReadImage(str(dicom_result / "lesion_mask.nii.gz")).GetSpacing())) / 1000
     assert numbers(whole)["Volume"] == pytest.approx(seg.pixel_array.sum() * voxel_ml, rel=1e-3)
     assert numbers(whole)["Number of lesions"] == len(groups) == 4
     for lesion, group in zip(lesions, groups, strict=True):
@@ -90,8 +74,8 @@ def test_the_report_holds_the_volumes_of_the_table(result, written):
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian's dicom3tools) is not installed")
 @pytest.mark.parametrize("name", ["lesions.seg.dcm", "lesions.sr.dcm"])
-def test_dciodvfy_finds_no_error(result, written, name):
-    done = subprocess.run(["dciodvfy", str(result.with_name("out") / name)], capture_output=True, text=True)
+def test_dciodvfy_finds_no_error(dicom_export, name):
+    done = subprocess.run(["dciodvfy", str(dicom_export / name)], capture_output=True, text=True)
     assert [line for line in done.stderr.splitlines() if line.startswith("Error")] == []
 
 
@@ -105,20 +89,20 @@ def test_a_result_of_nifti_says_why_there_is_none(tmp_path, write_small_result):
     assert not (tmp_path / "out").exists()
 
 
-def test_another_series_is_not_taken_for_the_one_that_was_segmented(result, small_images, tmp_path):
+def test_another_series_is_not_taken_for_the_one_that_was_segmented(dicom_result, small_images, tmp_path):
     other = write_series(tmp_path / "other", small_images[0] + 1)
     with pytest.raises(StudyError, match="does not hold the FLAIR that was segmented"):
-        write_dicom(result, tmp_path / "out", source=other)
+        write_dicom(dicom_result, tmp_path / "out", source=other)
 
 
-def test_moved_files_are_asked_for(result, tmp_path):
+def test_moved_files_are_asked_for(dicom_result, tmp_path):
     with pytest.raises(StudyError, match="no longer lies at .*gone"):
-        write_dicom(result, tmp_path / "out", source=tmp_path / "gone")
+        write_dicom(dicom_result, tmp_path / "out", source=tmp_path / "gone")
 
 
-def test_a_converted_flair_is_known_by_its_voxels_and_lesions_keep_their_numbers(result, small_images, tmp_path):
+def test_a_converted_flair_is_known_by_its_voxels_and_lesions_keep_their_numbers(dicom_result, small_images, tmp_path):
     """The FLAIR as NIfTI with its slices in the other order, as a converter may leave it, and two numbered lesions."""
-    shutil.copytree(result, tmp_path / "result")
+    shutil.copytree(dicom_result, tmp_path / "result")
     for name in ("FLAIR", "lesion_probability", "brain_mask", "location_zones"):
         file = str(tmp_path / "result" / f"{name}.nii.gz")
         sitk.WriteImage(sitk.ReadImage(file)[:, :, ::-1], file)
@@ -131,7 +115,7 @@ def test_a_converted_flair_is_known_by_its_voxels_and_lesions_keep_their_numbers
     lesions = sitk.GetImageFromArray(numbers)
     lesions.CopyInformation(flair)
     sitk.WriteImage(lesions, str(tmp_path / "lesions.nrrd"))
-    source = result.with_name("series")
+    source = dicom_result.with_name("series")
     write_dicom(tmp_path / "result", tmp_path / "out", source=source, lesions=tmp_path / "lesions.nrrd")
     seg = pydicom.dcmread(tmp_path / "out" / "lesions.seg.dcm")
     assert [one.SegmentLabel for one in seg.SegmentSequence] == ["Lesion 3", "Lesion 7"]
