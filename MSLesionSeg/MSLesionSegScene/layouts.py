@@ -5,6 +5,8 @@ All of it is said to view nodes of the scene; only fitting a view to its image n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import slicer
 
 from MSLesionSegLib.study import CONTRASTS
@@ -24,9 +26,22 @@ _VIEW = """<item><view class="vtkMRMLSliceNode" singletontag="{0}">
 
 def show_side_by_side(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
     """FLAIR | T1w | T2w (those there are) in linked axial views along the FLAIR's own axes."""
-    images = [node for name in CONTRASTS if (node := state.image(name)) is not None]
+    if state.flair is not None:
+        show_images(scene, [node for name in CONTRASTS if (node := state.image(name)) is not None], state.flair)
+
+
+def show_images(
+    scene: slicer.vtkMRMLScene, images: Sequence[slicer.vtkMRMLVolumeNode], along: slicer.vtkMRMLVolumeNode
+) -> None:
+    """One to three images side by side in linked axial views.
+
+    Args:
+        scene: with a layout node; without one, as without an application, nothing is shown.
+        images: from left to right.
+        along: the image along whose axes the planes lie.
+    """
     layout = scene.GetFirstNodeByClass("vtkMRMLLayoutNode")
-    if not images or state.flair is None or layout is None:
+    if not images or layout is None:
         return
     number = LAYOUT + len(images)
     views = VIEWS[: len(images)]
@@ -42,7 +57,7 @@ def show_side_by_side(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
         composite.SetBackgroundVolumeID(image.GetID())
         composite.SetForegroundVolumeID(None)
         slice_node.SetOrientationToAxial()
-        slice_node.RotateToVolumePlane(state.flair)
+        slice_node.RotateToVolumePlane(along)
         _fit(slice_node)
         _show_the_same(slice_node, _nodes_of(scene, views[0])[1])
     for view in views:
@@ -50,6 +65,12 @@ def show_side_by_side(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
         if composite is not None:
             composite.SetLinkedControl(True)
             composite.SetHotLinkedControl(True)
+
+
+def centre_views(scene: slicer.vtkMRMLScene, point: Sequence[float]) -> None:
+    """Centre all slice views on a point, RAS mm of the world."""
+    for node in _slice_nodes(scene):
+        node.JumpSliceByCentering(*(float(value) for value in point))
 
 
 def show_closed_surface(scene: slicer.vtkMRMLScene, state: ModuleState, shown: bool = True) -> None:

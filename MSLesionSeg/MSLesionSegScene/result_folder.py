@@ -41,6 +41,8 @@ def write_result_folder(state: ModuleState, folder: Path) -> Path:
     if not review.has_result:
         raise StudyError("There is no result.", "Find the lesions of a study first.")
     review.refresh()
+    if not state.provenance:
+        raise StudyError(f"No model has looked at {state.flair.GetName()}.", "Find the lesions with a model first.")
     if state.brain_map is None:
         raise StudyError("The result in this scene has no brain mask.", "Find the lesions again.")
     grid, lesions = flair_grid(state), review.numbered_mask()

@@ -16,6 +16,7 @@ from MSLesionSegLib.lesions import check_settings
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.provenance import read_provenance
 
+from .beside import place_beside
 from .lesion_segments import ensure_segments
 from .review import Review
 from .state import ModuleState
@@ -205,7 +206,7 @@ def _add_probability(scene: slicer.vtkMRMLScene, state: ModuleState, probability
     if node is None:
         node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", f"{flair.GetName()} lesion probability")
         node.SetAttribute("MSLesionSeg.Role", "probability")
-        _place(scene, node, flair)
+        place_beside(scene, node, flair)
         state.probability = node
     set_voxels(node, probability)
     node.SetIJKToRASMatrix(to_vtk_matrix(node_matrix(flair, to_world=False)))
@@ -228,7 +229,7 @@ def _add_segmentation(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
         node = scene.AddNewNodeByClass("vtkMRMLSegmentationNode", f"{flair.GetName()} lesions")
         node.GetSegmentation().SetSourceRepresentationName("Binary labelmap")
         node.CreateDefaultDisplayNodes()
-        _place(scene, node, flair)
+        place_beside(scene, node, flair)
         node.SetReferenceImageGeometryParameterFromVolumeNode(flair)
         state.segmentation = node
     ensure_segments(node, flair)
@@ -274,16 +275,3 @@ def _add_transform(scene: slicer.vtkMRMLScene, state: ModuleState, contrast: str
     node.SetAndObserveTransformNodeID(state.flair.GetTransformNodeID())
     node.SetMatrixTransformToParent(to_vtk_matrix(np.linalg.inv(parent_matrix(state.flair)) @ to_flair))
     state.image(contrast).SetAndObserveTransformNodeID(node.GetID())
-
-
-def _place(scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLDisplayableNode, flair: slicer.vtkMRMLVolumeNode) -> None:
-    """Beside the FLAIR: under its parent transform, and under the same item of the subject hierarchy."""
-    node.SetAndObserveTransformNodeID(flair.GetTransformNodeID())
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(scene)
-    beside = hierarchy.GetItemByDataNode(flair)
-    parent = hierarchy.GetItemParent(beside) if beside else hierarchy.GetSceneItemID()
-    item = hierarchy.GetItemByDataNode(node)
-    if item:
-        hierarchy.SetItemParent(item, parent)
-    else:
-        hierarchy.CreateItem(parent, node)

@@ -19,6 +19,7 @@ from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.lesion_table import Lesion
 from MSLesionSegLib.lesions import bounding_box, check_settings, lesion_mask
 
+from .layouts import centre_views
 from .lesion_numbers import Record, edited_lesions, free_lesions, reader_mask
 from .lesion_segments import MODEL_SEGMENT, READER_SEGMENT, ensure_segments
 from .measured import Measurements, Shares
@@ -286,10 +287,7 @@ class Review:
         index = np.argwhere(numbers[box] == number) + [part.start for part in box]
         nearest = index[np.square(index - index.mean(axis=0)).sum(axis=1).argmin()][::-1]
         to_world = node_matrix(self.state.flair, to_world=True)
-        point = to_world @ [*nearest.tolist(), 1.0]
-        nodes = self.scene.GetNodesByClass("vtkMRMLSliceNode")
-        for position in range(nodes.GetNumberOfItems()):
-            nodes.GetItemAsObject(position).JumpSliceByCentering(*point[:3].tolist())
+        centre_views(self.scene, (to_world @ [*nearest.tolist(), 1.0])[:3])
 
     def next_key(self, key: str | None, step: int = 1) -> str | None:
         """The key ``step`` rows further in :meth:`rows`, around the end; the first for None; None without rows."""

@@ -10,10 +10,10 @@ from slicer.i18n import tr as _
 
 from MSLesionSegScene import data_set, export
 
+from .folder_dialog import EXPORT_FOLDER_KEY
 from .message_line import MessageLine
 from .panel_context import PanelContext
 
-FOLDER_KEY = "MSLesionSeg/ExportFolder"
 DATA_SET_KEY = "MSLesionSeg/DataSetFolder"
 ANNOTATOR_KEY = "MSLesionSeg/Annotator"
 
@@ -83,14 +83,14 @@ class ExportSection:
             self._message.say(_("Added as {case} to {folder}.").format(case=case, folder=root))
 
     def _save(self, title: str, name: str, pattern: str, write: Callable[[Any, Path], None]) -> None:
-        suggestion = str(Path(_setting(FOLDER_KEY)) / name)
+        suggestion = str(Path(_setting(EXPORT_FOLDER_KEY)) / name)
         path = qt.QFileDialog.getSaveFileName(slicer.util.mainWindow(), title, suggestion, pattern)
         if not path:
             return
         with self._message.trying(), slicer.util.WaitCursor():
             self._context.review.refresh()
             write(self._context.state, Path(path))
-            qt.QSettings().setValue(FOLDER_KEY, str(Path(path).parent))
+            qt.QSettings().setValue(EXPORT_FOLDER_KEY, str(Path(path).parent))
             self._message.say(_("Saved as {path}.").format(path=path))
 
 

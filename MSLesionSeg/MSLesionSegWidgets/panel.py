@@ -7,6 +7,7 @@ import slicer
 from .areas_list import AreasList
 from .edit_section import EditSection
 from .export_section import ExportSection
+from .followup_section import FollowupSection
 from .inputs_section import InputsSection
 from .panel_context import PanelContext
 from .quality_line import QualityLine
@@ -16,7 +17,7 @@ from .segment_section import SegmentSection
 
 
 class Panel:
-    """Inputs, Segment, Review, Edit and Export.
+    """Inputs, Segment, Review, Edit, Export and Follow-up.
 
     Args:
         ui: the widgets of ``MSLesionSeg.ui``, by name.
@@ -38,6 +39,7 @@ class Panel:
         self.edit = EditSection(ui, self.context, self._editing)
         self.export = ExportSection(ui, self.context)
         self.report = ReportSection(ui, self.context)
+        self.followup = FollowupSection(ui, self.context)
         self._another_scene = False
         events = {
             slicer.vtkMRMLScene.StartCloseEvent: self._scene_closes,
@@ -70,6 +72,7 @@ class Panel:
         self.review.bar.remove_keys()
         self.review.close()
         self.report.close()
+        self.followup.close()
         self.edit.release()
         self.segment.close()
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import qt
 import slicer
 from slicer.i18n import tr as _
 
@@ -12,6 +11,7 @@ from MSLesionSegLib.errors import DependencyError, StudyError
 from MSLesionSegScene.dicom_source import dicom_folder, is_from_dicom
 from MSLesionSegScene.result_folder import write_result_folder
 
+from .folder_dialog import EXPORT_FOLDER_KEY, ask_folder, open_page
 from .install_dialog import ensure_installed
 from .install_dicom import ensure_dicom
 from .message_line import MessageLine
@@ -19,7 +19,6 @@ from .panel_context import PanelContext
 from .result_run import ResultRun, unused_folder
 from .worker_end import CANCELLED, DONE, INSTALL_HINT, End
 
-FOLDER_KEY = "MSLesionSeg/ExportFolder"
 DICOM_KEY = "MSLesionSeg/StudyFolder"
 PAGE = "report.html"
 
@@ -30,13 +29,13 @@ class ReportSection:
     Args:
         ui: the widgets of ``MSLesionSeg.ui``.
         context: of the panel.
-        open_page: shows a page in the browser.
+        show_page: shows a page in the browser.
     """
 
-    def __init__(self, ui: Any, context: PanelContext, open_page: Callable[[Path], None] | None = None) -> None:
+    def __init__(self, ui: Any, context: PanelContext, show_page: Callable[[Path], None] = open_page) -> None:
         self._ui = ui
         self._context = context
-        self._open_page = open_page or _open_page
+        self._open_page = show_page
         self._message = MessageLine(ui.reportMessage)
         self._done: Callable[[End], None] = lambda _end: None
         self.run = ResultRun(self._ended)
@@ -59,7 +58,7 @@ class ReportSection:
         with self._message.trying():
             if not ensure_installed(slicer.util.mainWindow(), torch=False):
                 raise DependencyError(_("What writes the report is not installed yet."), INSTALL_HINT)
-            parent = self._ask(_("Folder for the report"), FOLDER_KEY)
+            parent = ask_folder(_("Folder for the report"), EXPORT_FOLDER_KEY)
             if parent is None:
                 return
             out = unused_folder(parent, "lesion_report")
@@ -79,8 +78,8 @@ class ReportSection:
                     _("Load the DICOM series itself and find the lesions on it."),
                 )
             ensure_dicom(slicer.util.mainWindow())
-            source = dicom_folder(flair) or self._ask(_("Folder of the FLAIR's DICOM files"), DICOM_KEY)
-            parent = None if source is None else self._ask(_("Folder for the DICOM files"), FOLDER_KEY)
+            source = dicom_folder(flair) or ask_folder(_("Folder of the FLAIR's DICOM files"), DICOM_KEY)
+            parent = None if source is None else ask_folder(_("Folder for the DICOM files"), EXPORT_FOLDER_KEY)
             if source is None or parent is None:
                 return
             out = unused_folder(parent, "lesion_dicom")
@@ -122,16 +121,3 @@ class ReportSection:
         text = _("Segmentation and Structured Report of {count} lesions, {volume:.2f} mL, lie in {folder}.")
         count, volume = end.result["lesion_count"], end.result["lesion_volume_ml"]
         self._message.say(text.format(count=count, volume=volume, folder=out))
-
-    def _ask(self, title: str, key: str) -> Path | None:
-        before = str(slicer.util.settingsValue(key, "") or "")
-        found = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), title, before)
-        if not found:
-            return None
-        qt.QSettings().setValue(key, found)
-        return Path(found)
-
-
-def _open_page(page: Path) -> None:
-    """Show a page in the browser of the system."""
-    qt.QDesktopServices.openUrl(qt.QUrl.fromLocalFile(str(page)))

@@ -120,7 +120,7 @@ def patches_per_second() -> list[Row]:
 
 
 def _training_step() -> Callable[[Any], None]:
-    """A function that trains a network of the preset ``small`` on a batch of ours or of the peer (a list of one dict)."""
+    """A function that trains a network of the preset ``small`` on a batch, ours or the peer's (a list of a dict)."""
     network = build_network(preset_architecture("small"))
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
 

@@ -16,8 +16,8 @@ from MSLesionSegLib.cli_runner import run
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
 from MSLesionSegLib.followup.change_table import read_changes_csv
-from MSLesionSegLib.followup.changes import STABLE
 from MSLesionSegLib.followup.comparison import write_followup
+from MSLesionSegLib.followup.files import STABLE
 from MSLesionSegLib.followup.noise_volume import noise_volume_mm3
 from MSLesionSegLib.provenance import build_provenance
 from MSLesionSegLib.results import ResultFolder

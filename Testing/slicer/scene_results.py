@@ -95,6 +95,7 @@ def write_result(
     moving: dict[str, tuple[sitk.Image, sitk.Transform]] | None = None,
     quality: Sequence[dict[str, str]] = (),
     second: np.ndarray | None = None,
+    brain: sitk.Image | None = None,
 ) -> Path:
     """A result folder as ``segment`` leaves it, from a probability map, but for the table and the overview.
 
@@ -106,6 +107,7 @@ def write_result(
         moving: contrast -> image and transform from points of the FLAIR to it.
         quality: warnings about the images.
         second: (z, y, x), probability of a second pass without the T1w; gives lesions their confidence.
+        brain: 0 and 1; the whole image without it.
     """
     moving = moving or {}
     sources = {name: SeriesSource(Path(f"{name}.nii.gz"), "0" * 64) for name in ("FLAIR", *moving)}
@@ -121,7 +123,8 @@ def write_result(
     )
     with ResultFolder(folder) as result:
         result.write_image(FLAIR_FILE, flair)
-        result.write_image(BRAIN_FILE, on_image(np.ones(probability.shape, np.uint8), flair))
+        whole = on_image(np.ones(probability.shape, np.uint8), flair)
+        result.write_image(BRAIN_FILE, whole if brain is None else brain)
         for name, (image, transform) in moving.items():
             result.write_image(f"{name}.nii.gz", image)
             result.write_transform(f"{name}_to_FLAIR.tfm", transform)

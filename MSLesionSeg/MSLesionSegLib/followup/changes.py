@@ -9,12 +9,10 @@ from scipy import ndimage
 
 from .both_dates import Sampled
 from .evidence import AROUND, changed_regions
+from .files import ENLARGING, NEW, RESOLVED, SHRINKING, STABLE
 from .noise_volume import noise_volume_mm3
 from .subtraction import Subtraction
 
-NEW, ENLARGING, STABLE, SHRINKING, RESOLVED = "new", "enlarging", "stable", "shrinking", "resolved"
-KINDS = (NEW, ENLARGING, STABLE, SHRINKING, RESOLVED)
-MASK_VALUES = {NEW: 1, ENLARGING: 2, SHRINKING: 3, RESOLVED: 4}
 MIRRORED = {NEW: RESOLVED, RESOLVED: NEW, ENLARGING: SHRINKING, SHRINKING: ENLARGING, STABLE: STABLE}
 #: A change of which this part, with the voxels around it, is lesion at the darker date belongs to that lesion.
 TOUCHING = 0.1
@@ -25,7 +23,7 @@ class Change:
     """One change, or one stable lesion, from the first date to the second; volumes in mm3 of the half-way space.
 
     Attributes:
-        kind: one of ``KINDS``.
+        kind: one of ``files.KINDS``.
         change_mm3: signed; of a stable lesion the difference of its volumes.
         noise_mm3: what noise alone would give (95 %).
         z: signed peak over a change; mean over a stable lesion.

@@ -19,7 +19,8 @@ def followup(
 
     Writes a table, a mask of the changes and the subtraction image on the later FLAIR, and a page, all or nothing.
     """
-    from .comparison import PAGE_FILE, write_followup
+    from .comparison import write_followup
+    from .files import PAGE_FILE
 
     data = write_followup(baseline, followup, out, progress=context.obj)
     message = f"{data['summary_sentence']} The page lies in {out / PAGE_FILE}"

@@ -28,8 +28,19 @@ from ..results import ResultFolder
 from .alignment import Halfway, as_matrix, as_transform, halfway_space
 from .both_dates import common_brain, sample_both
 from .change_table import ChangeRow, rounded_row, write_changes_csv
-from .changes import KINDS, MASK_VALUES, MIRRORED, Change, find_changes
+from .changes import MIRRORED, Change, find_changes
 from .dates import Date, read_date
+from .files import (
+    JSON_FILE,
+    KINDS,
+    MASK_FILE,
+    MASK_VALUES,
+    OVERVIEW_FILE,
+    PAGE_FILE,
+    SUBTRACTION_FILE,
+    TABLE_FILE,
+    TRANSFORM_FILE,
+)
 from .intensities import match_intensities
 from .notes import date_notes
 from .page import followup_page
@@ -37,9 +48,6 @@ from .pictures import write_followup_overview
 from .same_head import Agreement, agreement, check_same_head
 from .subtraction import Subtraction, subtract
 
-TABLE_FILE, MASK_FILE, SUBTRACTION_FILE = "changes.csv", "change_mask.nii.gz", "subtraction.nii.gz"
-TRANSFORM_FILE, OVERVIEW_FILE = "followup_to_baseline.tfm", "overview.png"
-PAGE_FILE, JSON_FILE = "followup.html", "followup.json"
 STAGES = {"read": 1, "register": 4, "resample": 4, "compare": 3, "write": 3}
 _LESION = 0.1
 _NO_OVERVIEW = f"{OVERVIEW_FILE} was left out, because matplotlib is not installed."
@@ -200,10 +208,7 @@ def _data(found: Comparison, before: Date, after: Date) -> dict[str, Any]:
         "notice": RESEARCH_USE,
         "summary_sentence": ", ".join(f"{count} {kind}" for kind, count in counts.items()) + ".",
         "counts": counts,
-        "lesion_ml": {
-            "baseline": before.record["summary"]["lesion_volume_ml"],
-            "followup": after.record["summary"]["lesion_volume_ml"],
-        },
+        "lesion_ml": {"baseline": before.lesion_ml, "followup": after.lesion_ml},
         "changes": [asdict(row) for row in found.rows],
         "notes": found.notes,
         "registration": {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import SimpleITK as sitk
 
 from ..errors import StudyError, UsageError
@@ -40,6 +41,12 @@ class Date:
     def content(self) -> tuple[str, ...]:
         """What the date is ordered by: hashes of its files, never its place, name or time."""
         return tuple(self.hashes.values())
+
+    @property
+    def lesion_ml(self) -> float:
+        """Volume of the mask, mL."""
+        voxels = np.count_nonzero(sitk.GetArrayViewFromImage(self.mask))
+        return round(float(voxels * np.prod(self.mask.GetSpacing())) / 1000.0, 4)
 
 
 def read_date(folder: Path) -> Date:

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from ..report_page import html_page, html_table
-from .changes import STABLE
+from .files import STABLE
 
 _COLUMNS = ("", "kind", "change, mL", "noise alone, mL", "z", "baseline, mL", "follow-up, mL", "position, RAS mm")
 

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from ..overview import grey_window
 from ..overview_slices import planes_at
 from .change_table import ChangeRow
-from .changes import ENLARGING, NEW, STABLE
+from .files import ENLARGING, NEW, STABLE
 
 MOST_ROWS = 8
 FIELD_MM = 80.0
