@@ -30,14 +30,14 @@ class FollowupTable:
         self._table = table
         self._on_select = on_select
         self._rows: list[dict[str, Any]] = []
-        titles = [_("Change"), _("mL"), _("Noise"), _("z"), _("Lesion then, mL"), _("now, mL")]
+        titles = [_("Change"), _("mL"), _("Noise"), _("z"), _("Then"), _("Now")]
         hints = (
             _("New, enlarging, shrinking or resolved"),
             _("Volume that changed"),
             _("What noise alone would give (95 %), mL"),
             _("Peak of the subtraction over its noise"),
-            _("Volume of the whole lesion at baseline"),
-            _("Volume of the whole lesion at follow-up"),
+            _("Volume of the whole lesion at baseline, mL"),
+            _("Volume of the whole lesion at follow-up, mL"),
         )
         table.setColumnCount(len(titles))
         table.setHorizontalHeaderLabels(titles)

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from Testing.slicer.scene_results import reviewed_result
+import SimpleITK as sitk
+from scipy import ndimage
+from Testing.slicer.scene_results import add_volume, on_image, reviewed_result, write_result
 
 VIEW = (400, 400)
 LARGEST_KB = 400
@@ -34,6 +36,25 @@ def test_a_view_shows_the_image_and_the_readers_lesions_without_the_rejected(sce
     assert 100 < differing(with_lesion, without) < 4000
 
 
+def save_beside_views(qt_host, section, file: Path) -> None:
+    """A section of the panel with what the slice views show to the right of it, as one picture."""
+    import slicer
+    from Testing.host.pictures import picture_of_views
+
+    qt = qt_host.qt
+    views = picture_of_views(qt_host.logics, slicer.app.layoutManager().sliceViewNames(), VIEW)
+    assert len(np.unique(views)) > 100
+    picture = qt.QImage(views.tobytes(), views.shape[1], views.shape[0], views.shape[1] * 3, qt.QImage.Format_RGB888)
+    panel = section.grab().toImage()
+    both = qt.QImage(panel.width() + picture.width(), max(panel.height(), picture.height()), qt.QImage.Format_RGB32)
+    both.fill(qt.QColor(0, 0, 0))
+    painter = qt.QPainter(both)
+    painter.drawImage(0, 0, panel)
+    painter.drawImage(panel.width(), (both.height() - picture.height()) // 2, picture)
+    painter.end()
+    assert both.save(str(file))
+
+
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Where the pictures go."""
@@ -44,10 +65,7 @@ def folder(tmp_path) -> Path:
 
 @pytest.mark.acceptance
 def test_the_pictures_of_the_documentation_are_made_of_the_phantom(opened, qt_host, phantom_study, folder, tmp_path):
-    import slicer
-    from Testing.host.pictures import picture_of_views
-
-    person, ui, qt = opened, opened.ui, qt_host.qt
+    person, ui = opened, opened.ui
     person.widget.parent.resize(400, 1100)
 
     def keep(name: str, widget: object) -> None:
@@ -68,18 +86,7 @@ def test_the_pictures_of_the_documentation_are_made_of_the_phantom(opened, qt_ho
     person.click_row(0)
     keep("review", ui.reviewSection)
 
-    names = slicer.app.layoutManager().sliceViewNames()
-    views = picture_of_views(qt_host.logics, names, VIEW)
-    assert len(np.unique(views)) > 100
-    picture = qt.QImage(views.tobytes(), views.shape[1], views.shape[0], views.shape[1] * 3, qt.QImage.Format_RGB888)
-    panel = ui.reviewSection.grab().toImage()
-    both = qt.QImage(panel.width() + picture.width(), panel.height(), qt.QImage.Format_RGB32)
-    both.fill(qt.QColor(0, 0, 0))
-    painter = qt.QPainter(both)
-    painter.drawImage(0, 0, panel)
-    painter.drawImage(panel.width(), (panel.height() - picture.height()) // 2, picture)
-    painter.end()
-    assert both.save(str(folder / "module.png"))
+    save_beside_views(qt_host, ui.reviewSection, folder / "module.png")
 
     ui.exportSection.collapsed = False
     ui.annotatorEdit.setText("reader 7")
@@ -89,3 +96,63 @@ def test_the_pictures_of_the_documentation_are_made_of_the_phantom(opened, qt_ho
     keep("export", ui.exportSection)
     for file in folder.glob("*.png"):
         assert 2 < file.stat().st_size / 1024 < LARGEST_KB, file
+
+
+@pytest.mark.acceptance
+def test_two_dates_of_the_phantom_are_compared_and_pictured(opened, qt_host, scene, phantom_study, folder, tmp_path):
+    """At the later date a lesion of 6 mm radius has come, and another has gone."""
+    person, ui = opened, opened.ui
+    person.widget.parent.resize(400, 1100)
+    for name, later in (("FLAIR 2025", False), ("FLAIR 2026", True)):
+        add_phantom_date(scene, phantom_study, tmp_path / name, name, later)
+    person.panel.context.tell()
+    for section in (ui.inputsSection, ui.segmentSection, ui.reviewSection, ui.exportSection):
+        section.collapsed = True
+    ui.followupSection.collapsed = False
+    ui.baselineCombo.setCurrentIndex(ui.baselineCombo.findText("FLAIR 2025"))
+    qt_host.file_answers.append(str(tmp_path))
+    person.press("compareButton")
+    person.wait(lambda: not person.panel.followup.run.running, 600)
+    assert ui.followupSummary.text.startswith("1 new, 0 enlarging, ") and ui.followupSummary.text.endswith(
+        "1 resolved."
+    )
+    ui.followupTable.selectRow(0)
+    qt_host.app.processEvents()
+    save_beside_views(qt_host, ui.followupSection, folder / "followup.png")
+
+
+def add_phantom_date(scene, study: Path, folder: Path, name: str, later: bool) -> None:
+    """The phantom as study of the scene, its true lesions as result; later the largest has gone and another come."""
+    from MSLesionSegScene.result_nodes import load_result
+    from MSLesionSegScene.state import ModuleState
+
+    flair, lesions, brain = (
+        sitk.ReadImage(str(study / f"{file}.nii.gz")) for file in ("FLAIR", "lesions_truth", "brain_truth")
+    )
+    values, mask = sitk.GetArrayFromImage(flair).astype(np.float32), sitk.GetArrayFromImage(lesions) > 0
+    inside = sitk.GetArrayFromImage(brain) > 0
+    if later:
+        labels, _ = ndimage.label(mask)
+        gone = labels == np.bincount(labels[mask]).argmax()
+        level, normal = np.median(values[mask]), np.median(values[inside])
+        values[ndimage.binary_dilation(gone, iterations=2) & inside] = normal
+        come = ball(flair, inside & (ndimage.distance_transform_edt(~mask, flair.GetSpacing()[::-1]) > 12), values)
+        values[come] = level
+        mask = (mask & ~gone) | come
+    values += np.random.default_rng(int(later)).normal(0, 3, values.shape)
+    image = on_image(values.astype(np.int16), flair)
+    state = ModuleState(scene)
+    state.flair = add_volume(scene, image, name)
+    probability = 0.95 * mask.astype(np.float32)
+    load_result(scene, state, write_result(folder, image, probability, brain=brain))
+
+
+def ball(flair: sitk.Image, allowed: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(z, y, x) bool: a ball of 6 mm radius in the flattest tissue that is allowed."""
+    spacing = flair.GetSpacing()[::-1]
+    smooth = ndimage.gaussian_filter(values, [3.0 / step for step in spacing])
+    deep = allowed & (np.abs(smooth - np.median(values[allowed])) < 0.1 * np.median(values[allowed]))
+    rough = np.where(deep, ndimage.gaussian_gradient_magnitude(smooth, 1.0), np.inf)
+    at = np.unravel_index(rough.argmin(), values.shape)
+    axes = np.ogrid[tuple(slice(0, n) for n in values.shape)]
+    return sum(((axis - centre) * step) ** 2 for axis, centre, step in zip(axes, at, spacing, strict=True)) <= 36.0
