@@ -8,9 +8,13 @@ import qt
 from slicer.i18n import tr as _
 
 from MSLesionSegLib.lesion_confidence import CONFIDENCE_NOTICE
+from MSLesionSegLib.location import DEEP, INFRATENTORIAL, JUXTACORTICAL, PERIVENTRICULAR
 from MSLesionSegScene.review import LesionRow
 
 NUMBER, VOLUME, DIAMETER, PROBABILITY, LOCATION, STATE = range(6)
+SHORT = {PERIVENTRICULAR: "PV", JUXTACORTICAL: "JC", INFRATENTORIAL: "IT", DEEP: "WM"}
+"""Locations as the table has room for."""
+_LEGEND = [f"{short}: {name}" for name, short in SHORT.items()]
 PROBABILITY_HINT = "Mean probability that the model gives its voxels"
 
 
@@ -21,9 +25,10 @@ def state_words(row: LesionRow) -> str:
 
 
 def location_words(row: LesionRow) -> str:
-    """Where the largest share of the lesion lies, and how large it is where that is not all."""
+    """Where the largest share of the lesion lies, in short, and how large it is where that is not all."""
     share = row.shares.get(row.location, 1.0)
-    return row.location if share == 1.0 else f"{row.location} {100.0 * share:.0f} %"
+    name = SHORT.get(row.location, row.location)
+    return name if share == 1.0 else f"{name} {100.0 * share:.0f} %"
 
 
 def shares_words(row: LesionRow) -> str:
@@ -60,7 +65,7 @@ class LesionTable:
             _("Volume in mL"),
             _("Longest diameter in mm"),
             _(PROBABILITY_HINT),
-            _("Where its largest share lies, and how large that is"),
+            "\n".join([_("Where its largest share lies, and how large that is"), *_LEGEND]),
             _("Your decision"),
         )
         table.setColumnCount(len(titles))

@@ -51,9 +51,9 @@ def test_with_an_empty_scene_only_loading_can_be_pressed(opened):
 
 def test_the_table_shows_the_lesions_and_sorts_by_number(person):
     assert person.table() == [
-        ("1", "0.216", "8.1", "0.90", "periventricular 50 %", "undecided"),
-        ("2", "0.064", "4.7", "0.80", "infratentorial", "undecided"),
-        ("3", "0.016", "2.5", "0.70", "deep white matter", "undecided"),
+        ("1", "0.216", "8.1", "0.90", "PV 50 %", "undecided"),
+        ("2", "0.064", "4.7", "0.80", "IT", "undecided"),
+        ("3", "0.016", "2.5", "0.70", "WM", "undecided"),
     ]
     assert person.ui.lesionTable.item(0, 4).toolTip() == "periventricular 50.0 %\ndeep white matter 50.0 %"
     person.ui.lesionTable.sortItems(1, person.host.qt.Qt.AscendingOrder)
