@@ -1,0 +1,232 @@
+"""``python docs/validation/followup_growth.py DATA WORK``: real scans moved, re-noised, lesions grown; see followup.md.
+
+The first date of each patient is moved by 5 mm and 5 degrees, gets noise of its own level, and lesions that the model
+finds in it grow by 0, 10, 30 or 100 % of their volume; each copy is segmented anew and compared with the scan itself.
+Results of ``segment`` are kept in WORK and found again (``s12-1``: patient 12, first date). Prints the tables of that
+page and draws ``followup_growth.png`` beside it: numbers only, no image of a patient.
+"""
+
+import math
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+import SimpleITK as sitk
+from scipy import ndimage
+
+from MSLesionSegLib.followup.comparison import write_followup
+from MSLesionSegLib.followup.files import MASK_VALUES
+from MSLesionSegLib.lesions import label_lesions
+
+PATIENTS = ("12", "03", "19")
+GROWTHS = (0.1, 0.3, 1.0)
+EDGES_MM3 = (10.0, 50.0, 250.0, math.inf)
+CLASSES = ("10-50", "50-250", "> 250")
+PER_CLASS = 8
+APART_MM, INSIDE_MM = 10.0, 4.0
+SHIFT_MM, ANGLE = (3.0, 4.0, 0.0), math.radians(5.0)
+CONTRASTS = ("FLAIR", "T1w", "T2w")
+#: Blur of what is painted (standard deviation, mm), about that of the scans.
+BLUR_MM = 0.6
+
+
+@dataclass(frozen=True)
+class Grown:
+    """Lesions of one scan and where they grow.
+
+    Attributes:
+        lesions: (z, y, x) int32 on the FLAIR's grid, n where grown lesion n (from 1) was before.
+        rims: (z, y, x) int32, n where it grows.
+        classes: the size class of each.
+    """
+
+    lesions: np.ndarray
+    rims: np.ndarray
+    classes: list[int]
+
+
+def series(data: Path, patient: str) -> dict[str, sitk.Image]:
+    """The images of the first date that there are."""
+    stem = data / f"longitudinal/sub-{patient}/ses-1/anat/sub-{patient}_ses-1"
+    files = {name: Path(f"{stem}_{name}.nii.gz") for name in CONTRASTS}
+    return {name: sitk.ReadImage(str(file), sitk.sitkFloat32) for name, file in files.items() if file.exists()}
+
+
+def segment(files: dict[str, Path], out: Path) -> None:
+    """``mslesionseg segment`` unless ``out`` holds its result."""
+    if (out / "provenance.json").exists():
+        return
+    options = {"FLAIR": "--flair", "T1w": "--t1", "T2w": "--t2"}
+    words = [word for name, file in files.items() for word in (options[name], str(file))]
+    command = [sys.executable, "-m", "MSLesionSegTrainingLib", "segment", *words, "--out", str(out)]
+    subprocess.run([*command, "--progress", "none"], check=True)
+
+
+def noise_level(image: sitk.Image) -> float:
+    """Standard deviation of noise in the head, from second differences within slices (Immerkaer, CVIU 64, 1996)."""
+    values = sitk.GetArrayFromImage(image).astype(float)
+    kernel = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
+    thin = int(np.argmax(image.GetSpacing()[::-1]))  # slices lie along the longest step
+    rough = ndimage.convolve(values, np.expand_dims(kernel, thin))
+    return float(1.4826 * np.median(np.abs(rough[values > np.percentile(values, 60)])) / 6.0)
+
+
+def grow(folder: Path, share: float) -> Grown:
+    """Choose lesions of a result of ``segment`` and the voxels nearest to each that make it larger by ``share``."""
+    flair, mask, brain = (
+        sitk.ReadImage(str(folder / f"{name}.nii.gz")) for name in ("FLAIR", "lesion_mask", "brain_mask")
+    )
+    step = flair.GetSpacing()[::-1]
+    values = ndimage.gaussian_filter(sitk.GetArrayFromImage(flair).astype(float), [0.5 / s for s in step])
+    labels, inside = label_lesions(sitk.GetArrayFromImage(mask)), sitk.GetArrayFromImage(brain) > 0
+    depth = ndimage.distance_transform_edt(inside, sampling=step)
+    normal = values[inside & (labels == 0)]
+    tissue = inside & (values > np.percentile(normal, 15))  # does not grow into fluid
+    volume = np.bincount(labels.ravel()) * np.prod(step)
+    chosen, classes, middles = [], [], []
+    for number in np.random.default_rng(0).permutation(np.arange(1, len(volume))):
+        size = int(np.digitize(volume[number], EDGES_MM3)) - 1
+        where = np.argwhere(labels == number)
+        middle = where.mean(axis=0) * step
+        crowded = any(np.linalg.norm(middle - other) < APART_MM for other in middles)
+        if size < 0 or classes.count(size) == PER_CLASS or crowded or depth[tuple(where.T)].max() < INSIDE_MM:
+            continue
+        chosen.append(number)
+        classes.append(size)
+        middles.append(middle)
+    lesions, rims = np.zeros(labels.shape, np.int32), np.zeros(labels.shape, np.int32)
+    for index, number in enumerate(chosen, start=1):
+        lesions[labels == number] = index
+        distance = np.where(
+            tissue & (labels == 0) & (rims == 0), ndimage.distance_transform_edt(labels != number, sampling=step), 1e9
+        )
+        count = round(share * int((labels == number).sum()))
+        nearest = np.argsort(distance, axis=None, kind="stable")[:count]
+        rims.ravel()[nearest] = index
+    return Grown(lesions, rims, classes)
+
+
+def painted(image: sitk.Image, name: str, folder: Path, grown: Grown) -> sitk.Image:
+    """The series with each lesion's own contrast in its new rim, blurred as the scan is."""
+    flair = sitk.ReadImage(str(folder / "FLAIR.nii.gz"))
+    transform = sitk.Transform()
+    if name != "FLAIR":
+        transform = sitk.ReadTransform(str(folder / f"{name}_to_FLAIR.tfm")).GetInverse()
+    lesions, rims = (on_grid(labels, flair, image, transform) for labels in (grown.lesions, grown.rims))
+    values = sitk.GetArrayFromImage(image).astype(float)
+    step = image.GetSpacing()[::-1]
+    result = values.copy()
+    for number, box in enumerate(ndimage.find_objects(lesions + rims * (lesions == 0), len(grown.classes)), start=1):
+        if box is None:
+            continue
+        margins = [math.ceil(8.0 / s) for s in step]
+        box = tuple(slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, margins, strict=True))
+        old, new = lesions[box] == number, (lesions[box] == number) | (rims[box] == number)
+        far = ndimage.distance_transform_edt(~new, sampling=step)
+        shell = (far > 2.0) & (far < 6.0) & (lesions[box] == 0)
+        if not old.any() or not shell.any():
+            continue
+        contrast = np.median(values[box][old]) - np.median(values[box][shell])
+        sigma = [BLUR_MM / s for s in step]
+        share = ndimage.gaussian_filter(new.astype(float), sigma) - ndimage.gaussian_filter(old.astype(float), sigma)
+        result[box] += share * contrast
+    out = sitk.GetImageFromArray(result.astype(np.float32))
+    out.CopyInformation(image)
+    return out
+
+
+def on_grid(labels: np.ndarray, grid: sitk.Image, onto: sitk.Image, transform: sitk.Transform) -> np.ndarray:
+    """Labels of one grid on another, nearest voxel."""
+    image = sitk.GetImageFromArray(labels)
+    image.CopyInformation(grid)
+    return sitk.GetArrayFromImage(sitk.Resample(image, onto, transform, sitk.sitkNearestNeighbor))
+
+
+def motion(flair: sitk.Image) -> sitk.Transform:
+    """5 mm and 5 degrees about the middle of the FLAIR, as ``SimpleITK.Resample`` takes it."""
+    middle = flair.TransformContinuousIndexToPhysicalPoint([n / 2 for n in flair.GetSize()])
+    move = sitk.Euler3DTransform(middle)
+    move.SetRotation(0.0, 0.0, ANGLE)
+    move.SetTranslation(SHIFT_MM)
+    return move
+
+
+def moved(image: sitk.Image, move: sitk.Transform, seed: int) -> sitk.Image:
+    """The image after the patient moved, with new noise of the level that it has."""
+    turned = sitk.Resample(image, image, move, sitk.sitkLanczosWindowedSinc)
+    values = sitk.GetArrayFromImage(turned)
+    noise = np.random.default_rng(seed).normal(0.0, noise_level(image), values.shape)
+    out = sitk.GetImageFromArray(np.maximum(values + np.where(values > 0, noise, 0.0), 0.0).astype(np.float32))
+    out.CopyInformation(image)
+    return out
+
+
+def compare(data: Path, work: Path, patient: str, share: float) -> tuple[list[int], list[bool], int, int]:
+    """Class and detection of each grown lesion; the listed changes, and those of them that lie on no grown lesion."""
+    images, first = series(data, patient), work / f"s{patient}-1"
+    stem = data / f"longitudinal/sub-{patient}/ses-1/anat/sub-{patient}_ses-1"
+    segment({name: Path(f"{stem}_{name}.nii.gz") for name in images}, first)
+    move, grown = motion(images["FLAIR"]), grow(first, share)
+    copy = work / f"grown-{patient}-{round(100 * share):03d}"
+    files = {name: work / f"{copy.name}_{name}.nii.gz" for name in images}
+    if not (copy / "provenance.json").exists():
+        for seed, (name, image) in enumerate(images.items()):
+            changed = painted(image, name, first, grown) if share else image
+            sitk.WriteImage(moved(changed, move, seed), str(files[name]))
+        segment(files, copy)
+    out = work / f"{copy.name}-compared"
+    write_followup(first, copy, out)
+    kinds = sitk.ReadImage(str(out / "change_mask.nii.gz"))
+    listed, count = ndimage.label(sitk.GetArrayFromImage(kinds) > 0, np.ones((3, 3, 3)))
+    flair = sitk.ReadImage(str(first / "FLAIR.nii.gz"))
+    rims, lesions = (on_grid(labels, flair, kinds, move) for labels in (grown.rims, grown.lesions))
+    larger = np.isin(sitk.GetArrayFromImage(kinds), (MASK_VALUES["new"], MASK_VALUES["enlarging"]))
+    found = set(np.unique(rims[larger]).tolist())
+    near = np.unique(listed[ndimage.binary_dilation((rims > 0) | (lesions > 0) & (share > 0))]).tolist()
+    return grown.classes, [n in found for n in range(1, len(grown.classes) + 1)], count, count - len(set(near) - {0})
+
+
+def main(data: Path, work: Path) -> None:
+    work.mkdir(parents=True, exist_ok=True)
+    shares = np.zeros((len(CLASSES), len(GROWTHS), 2), int)
+    print("| patient | noise | grown by | lesions grown | found | listed | listed elsewhere |\n|" + " --- |" * 7)
+    for patient in PATIENTS:
+        level = noise_level(series(data, patient)["FLAIR"])
+        for share in (0.0, *GROWTHS):
+            classes, found, listed, elsewhere = compare(data, work, patient, share)
+            if share:
+                for size, hit in zip(classes, found, strict=True):
+                    shares[size, GROWTHS.index(share)] += (int(hit), 1)
+            grown = f"{sum(found)} | {listed}" if share else f"- | {listed}"
+            number = len(classes) if share else 0
+            print(f"| {patient} | {level:.1f} | {share:.0%} | {number} | {grown} | {elsewhere} |", flush=True)
+    print("\n| volume, mm3 | " + " | ".join(f"{share:.0%}" for share in GROWTHS) + " |\n|" + " --- |" * 4)
+    for name, row in zip(CLASSES, shares, strict=True):
+        print(f"| {name} | " + " | ".join(f"{hit} of {n}" for hit, n in row) + " |")
+    draw(shares, Path(__file__).with_name("followup_growth.png"))
+
+
+def draw(shares: np.ndarray, file: Path) -> None:
+    """Share of grown lesions that are listed, by growth and size."""
+    figure, axes = plt.subplots(figsize=(5.0, 3.2), layout="constrained")
+    percent = [100 * share for share in GROWTHS]
+    for name, row in zip(CLASSES, shares, strict=True):
+        axes.plot(percent, 100 * row[:, 0] / np.maximum(row[:, 1], 1), "o-", label=f"{name} mm³ ({row[0, 1]})")
+    axes.set(xlabel="growth, % of the lesion's volume", ylabel="listed, % of lesions", ylim=(-3, 103), xscale="log")
+    axes.set_xticks(percent, [f"{value:.0f}" for value in percent], minor=False)
+    axes.minorticks_off()
+    axes.legend(frameon=False)
+    partial = file.with_suffix(".partial.png")
+    figure.savefig(partial, dpi=110)
+    os.replace(partial, file)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))
