@@ -25,12 +25,12 @@ from MSLesionSegLib.followup.comparison import write_followup
 from MSLesionSegLib.followup.files import MASK_VALUES
 from MSLesionSegLib.lesions import label_lesions
 
-PATIENTS = ("12", "03", "19")
+PATIENTS = ("19", "03", "12")
 GROWTHS = (0.1, 0.3, 1.0)
 EDGES_MM3 = (10.0, 50.0, 250.0, math.inf)
 CLASSES = ("10-50", "50-250", "> 250")
 PER_CLASS = 8
-APART_MM, INSIDE_MM = 10.0, 4.0
+APART_MM, INSIDE_MM, MARGIN_MM = 10.0, 4.0, 8.0
 SHIFT_MM, ANGLE = (3.0, 4.0, 0.0), math.radians(5.0)
 CONTRASTS = ("FLAIR", "T1w", "T2w")
 #: Blur of what is painted (standard deviation, mm), about that of the scans.
@@ -74,6 +74,7 @@ def noise_level(image: sitk.Image) -> float:
     values = sitk.GetArrayFromImage(image).astype(float)
     kernel = np.array([[1.0, -2.0, 1.0], [-2.0, 4.0, -2.0], [1.0, -2.0, 1.0]])
     thin = int(np.argmax(image.GetSpacing()[::-1]))  # slices lie along the longest step
+    values = np.take(values, np.arange(values.shape[thin] // 4, 3 * values.shape[thin] // 4, 4), axis=thin)
     rough = ndimage.convolve(values, np.expand_dims(kernel, thin))
     return float(1.4826 * np.median(np.abs(rough[values > np.percentile(values, 60)])) / 6.0)
 
@@ -104,13 +105,22 @@ def grow(folder: Path, share: float) -> Grown:
     lesions, rims = np.zeros(labels.shape, np.int32), np.zeros(labels.shape, np.int32)
     for index, number in enumerate(chosen, start=1):
         lesions[labels == number] = index
-        distance = np.where(
-            tissue & (labels == 0) & (rims == 0), ndimage.distance_transform_edt(labels != number, sampling=step), 1e9
-        )
+        box = around(labels == number, step)
+        free = tissue[box] & (labels[box] == 0) & (rims[box] == 0)
+        distance = ndimage.distance_transform_edt(labels[box] != number, sampling=step)
         count = round(share * int((labels == number).sum()))
-        nearest = np.argsort(distance, axis=None, kind="stable")[:count]
-        rims.ravel()[nearest] = index
+        nearest = np.argsort(np.where(free, distance, np.inf), axis=None, kind="stable")[:count]
+        rims[box][np.unravel_index(nearest, distance.shape)] = index
     return Grown(lesions, rims, classes)
+
+
+def around(mask: np.ndarray, step: tuple[float, float, float]) -> tuple[slice, slice, slice]:
+    """The box of a mask, with ``MARGIN_MM`` about it."""
+    (box,) = ndimage.find_objects(mask.astype(np.uint8))
+    margins = [math.ceil(MARGIN_MM / one) for one in step]
+    return tuple(
+        slice(max(part.start - margin, 0), part.stop + margin) for part, margin in zip(box, margins, strict=True)
+    )
 
 
 def painted(image: sitk.Image, name: str, folder: Path, grown: Grown) -> sitk.Image:
@@ -123,11 +133,10 @@ def painted(image: sitk.Image, name: str, folder: Path, grown: Grown) -> sitk.Im
     values = sitk.GetArrayFromImage(image).astype(float)
     step = image.GetSpacing()[::-1]
     result = values.copy()
-    for number, box in enumerate(ndimage.find_objects(lesions + rims * (lesions == 0), len(grown.classes)), start=1):
-        if box is None:
+    for number in range(1, len(grown.classes) + 1):
+        if not (rims == number).any():
             continue
-        margins = [math.ceil(8.0 / s) for s in step]
-        box = tuple(slice(max(b.start - m, 0), b.stop + m) for b, m in zip(box, margins, strict=True))
+        box = around((lesions == number) | (rims == number), step)
         old, new = lesions[box] == number, (lesions[box] == number) | (rims[box] == number)
         far = ndimage.distance_transform_edt(~new, sampling=step)
         shell = (far > 2.0) & (far < 6.0) & (lesions[box] == 0)
