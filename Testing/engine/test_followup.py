@@ -17,6 +17,7 @@ from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
 from MSLesionSegLib.followup.change_table import read_changes_csv
 from MSLesionSegLib.followup.comparison import write_followup
+from MSLesionSegLib.followup.evidence import changed_regions
 from MSLesionSegLib.followup.files import STABLE
 from MSLesionSegLib.followup.noise_volume import noise_volume_mm3
 from MSLesionSegLib.provenance import build_provenance
@@ -224,6 +225,17 @@ def test_folders_that_cannot_be_compared_are_named(dates, tmp_path, capsys):
     ]
     assert run(build_app(), [*words, "--progress", "none"]) == 3
     assert "lesion_mask.nii.gz was changed after it was written" in capsys.readouterr().err
+
+
+def test_a_change_does_not_spread_where_neither_date_shows_a_lesion():
+    axes = np.ogrid[-25:26, -25:26, -25:26]
+    radius = np.sqrt(sum(axis**2.0 for axis in axes))
+    z = 12.0 * np.exp(-radius / 9.0)  # a difference of contrast that fades slowly: above 1 as far as 22 mm
+    probability = np.where(radius <= 5.0, 0.9, 0.0)
+    bright, dark = np.full(z.shape, 2.0), np.zeros(z.shape)
+    ((box, region),) = changed_regions(z, bright, dark, probability, np.zeros(z.shape))
+    assert radius[box][region].max() < 7.0
+    assert np.count_nonzero(region) >= np.count_nonzero(probability)
 
 
 def test_noise_of_a_ball_is_that_of_its_doubt_and_of_its_swept_edge():

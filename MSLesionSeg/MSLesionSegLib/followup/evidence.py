@@ -3,9 +3,11 @@
 A voxel changed where the subtraction image says so, with z above ``LEAST_Z``, and where it and the two probability
 maps say so together: z plus twice the gain in probability (smoothed as the subtraction is) is above a quarter of its
 greatest value within 4 mm, so that a strong change does not grow into the noise around it and neighbouring changes
-stay apart. It must be tissue at both dates, brighter than the middle of normal tissue at the brighter one. Regions are
-26-connected. A region is listed when its evidence, the greatest (z + 2 gain) x probability of its voxels at the
-brighter date, reaches ``LEAST_EVIDENCE``: a mask that flickers has no z, a bright rim of cortex no probability.
+stay apart. It must be tissue at both dates, brighter than the middle of normal tissue at the brighter one, and within
+1 mm of a probability of 0.1 there: without that, differences of contrast join changes to regions larger than all the
+lesions. Regions are 26-connected. A region is listed when its evidence, the greatest (z + 2 gain) x probability of its
+voxels at the brighter date, reaches ``LEAST_EVIDENCE``: a mask that flickers has no z, a bright rim of cortex no
+probability.
 
 The limits were set on three pairs: docs/validation/followup.md.
 """
@@ -22,6 +24,7 @@ from .subtraction import SMOOTH_MM
 LEAST_Z, LEAST_EVIDENCE, GAIN_WEIGHT = 1.0, 4.0, 2.0
 PEAK_SHARE, PEAK_VOXELS = 0.25, 9
 LEAST_MM3 = 6
+LESION_LIKE = 0.1
 #: Intensity in spreads of normal tissue: least at the brighter date; at the darker date, below it is fluid.
 BRIGHT, FLUID = 0.3, -2.0
 AROUND = ndimage.generate_binary_structure(3, 3)
@@ -49,7 +52,8 @@ def changed_regions(
     tissue = (smooth_bright > BRIGHT) & (smooth_dark > FLUID) & (z != 0.0)
     with_network = z + GAIN_WEIGHT * np.clip(gain, 0.0, 1.0)
     edge = PEAK_SHARE * ndimage.maximum_filter(with_network, PEAK_VOXELS)
-    changed = tissue & (with_network > edge) & (z > LEAST_Z)
+    lesion_like = ndimage.maximum_filter(bright_probability, 3) > LESION_LIKE
+    changed = tissue & lesion_like & (with_network > edge) & (z > LEAST_Z)
     yield from _regions(changed, with_network * bright_probability)
 
 
