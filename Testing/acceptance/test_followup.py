@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from MSLesionSegLib.followup.change_table import read_changes_csv
 from MSLesionSegLib.followup.comparison import write_followup
+from MSLesionSegLib.followup.files import STABLE
 
 pytestmark = pytest.mark.acceptance
 
@@ -28,12 +29,14 @@ CORNERS = np.ones((3, 3, 3))
 @dataclass(frozen=True)
 class Score:
     """Reference changes of 10 mm3 or more, those that a listed change overlaps, listed changes, and those that overlap
-    no reference change of any size."""
+    no reference change of any size; how many references the listed changes overlap by chance, on average when they are
+    shifted by 12 to 15 mm along each axis."""
 
     references: int
     matched: int
     listed: int
     unmatched: int
+    by_chance: float
 
 
 @pytest.fixture(scope="session")
@@ -86,19 +89,24 @@ def score(out: Path, data_dir: Path, patient: str) -> Score:
     large = set((np.flatnonzero(volumes[1:] >= LEAST_MM3) + 1).tolist())
     matched = large & set(np.unique(truth[found > 0]).tolist())
     overlapping = set(np.unique(found[truth > 0]).tolist()) - {0}
-    return Score(len(large), len(matched), listed, listed - len(overlapping))
+    shifts = [(z, y, x) for z in (-12, 12) for y in (-15, 15) for x in (-15, 15)]
+    chance = [len(large & set(np.unique(truth[np.roll(found > 0, shift, (0, 1, 2))]).tolist())) for shift in shifts]
+    return Score(len(large), len(matched), listed, listed - len(overlapping), float(np.mean(chance)))
 
 
 def test_half_of_the_reference_changes_are_listed_with_few_others(data_dir, results, tmp_path):
     scores = {}
     for patient in PAIRS:
         out = tmp_path / patient
-        write_followup(results(patient, 1), results(patient, 2), out)
+        data = write_followup(results(patient, 1), results(patient, 2), out)
         scores[patient] = score(out, data_dir, patient)
+        largest = max(abs(row["change_ml"]) for row in data["changes"] if row["kind"] != STABLE)
+        assert largest < max(data["lesion_ml"].values()), "a change is larger than all lesions of a date together"
         one = scores[patient]
         print(
             f"{patient}: {one.matched} of {one.references} reference changes matched "
-            f"({100 * one.matched / one.references:.0f} %), {one.listed} listed, {one.unmatched} unmatched"
+            f"({100 * one.matched / one.references:.0f} %), {one.by_chance:.0f} by chance, {one.listed} listed, "
+            f"{one.unmatched} unmatched, largest {largest:.1f} mL"
         )
     total = sum(one.matched for one in scores.values()) / sum(one.references for one in scores.values())
     print(f"all: {100 * total:.0f} %")

@@ -1,4 +1,4 @@
-"""``python docs/validation/followup_growth.py DATA WORK``: real scans moved, re-noised, lesions grown; see followup.md.
+"""``python docs/validation/followup_growth.py DATA WORK [PATIENT ...]``: lesions of real scans grown; see followup.md.
 
 The first date of each patient is moved by 5 mm and 5 degrees, gets noise of its own level, and lesions that the model
 finds in it grow by 0, 10, 30 or 100 % of their volume; each copy is segmented anew and compared with the scan itself.
@@ -202,11 +202,11 @@ def compare(data: Path, work: Path, patient: str, share: float) -> tuple[list[in
     return grown.classes, [n in found for n in range(1, len(grown.classes) + 1)], count, count - len(set(near) - {0})
 
 
-def main(data: Path, work: Path) -> None:
+def main(data: Path, work: Path, patients: tuple[str, ...]) -> None:
     work.mkdir(parents=True, exist_ok=True)
     shares = np.zeros((len(CLASSES), len(GROWTHS), 2), int)
     print("| patient | noise | grown by | lesions grown | found | listed | listed elsewhere |\n|" + " --- |" * 7)
-    for patient in PATIENTS:
+    for patient in patients:
         level = noise_level(series(data, patient)["FLAIR"])
         for share in (0.0, *GROWTHS):
             classes, found, listed, elsewhere = compare(data, work, patient, share)
@@ -238,4 +238,4 @@ def draw(shares: np.ndarray, file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), tuple(sys.argv[3:]) or PATIENTS)
