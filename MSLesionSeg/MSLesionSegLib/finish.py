@@ -5,7 +5,6 @@ written, so that ``rethreshold`` gives exactly what ``segment`` with the same se
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import SimpleITK as sitk
 from .lesion_confidence import rate_lesions
 from .lesion_table import Lesion, lesion_table, write_lesion_csv
 from .lesions import label_lesions, lesion_mask, quantise_probability
-from .location import lesion_locations
+from .location import located
 from .location_table import write_location_csv
 from .nifti import read_nifti
 from .overview import write_overview
@@ -82,8 +81,7 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
     lesions = lesion_table(labels, probability)
     if result.file(ZONES_FILE).exists():
         zones = read_nifti(result.file(ZONES_FILE))  # kept, since the view below has no voxels of its own
-        locations = lesion_locations(numbers, sitk.GetArrayViewFromImage(zones))
-        lesions = [replace(lesion, location=one.main) for lesion, one in zip(lesions, locations, strict=True)]
+        lesions, locations = located(lesions, numbers, sitk.GetArrayViewFromImage(zones))
         write_location_csv(result.file(LOCATION_FILE), locations)
     if result.file(SECOND_FILE).exists():
         second = read_nifti(result.file(SECOND_FILE))

@@ -20,11 +20,15 @@ another threshold or an edited mask gets its locations without the network.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntFlag
+from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
+
+if TYPE_CHECKING:
+    from .lesion_table import Lesion
 
 PERIVENTRICULAR, JUXTACORTICAL = "periventricular", "juxtacortical"
 INFRATENTORIAL, DEEP = "infratentorial", "deep white matter"
@@ -105,3 +109,17 @@ def _counts(zones: np.ndarray) -> list[int]:
     near_cortex = ~below & (zones & Zone.NEAR_CORTEX != 0) & bool((zones & Zone.TOUCHES_CORTEX).any())
     counts = [int(np.count_nonzero(where)) for where in (near_ventricle, near_cortex & ~near_ventricle, below)]
     return [*counts, zones.size - sum(counts)]
+
+
+def located(
+    lesions: Sequence[Lesion], numbers: np.ndarray, zones: np.ndarray
+) -> tuple[list[Lesion], list[LesionLocation]]:
+    """Lesions of a table with the location of their largest share, and all shares.
+
+    Args:
+        lesions: rows of the table, by number.
+        numbers: (z, y, x) int, n where lesion n is.
+        zones: (z, y, x) of ``Zone`` on the same grid.
+    """
+    locations = lesion_locations(numbers, zones)
+    return [replace(lesion, location=one.main) for lesion, one in zip(lesions, locations, strict=True)], locations

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ from .images import read_image
 from .lesion_confidence import CONFIDENCE_NOTICE, rate_lesions, review_order
 from .lesion_table import COLUMNS, Lesion, lesion_table, table_cell
 from .lesions import label_lesions, lesion_mask
-from .location import LOCATIONS, LesionLocation, lesion_locations
+from .location import LOCATIONS, LesionLocation, located
 from .nifti import read_nifti
 from .provenance import PROVENANCE_FILE, TOOL, file_sha256, read_provenance
 from .report_page import report_page
@@ -102,10 +102,7 @@ class ReadResult:
         self.locations: list[LesionLocation] = []
         if (folder / ZONES_FILE).exists():
             zones = sitk.GetArrayFromImage(read_nifti(folder / ZONES_FILE))
-            self.locations = lesion_locations(numbers, zones)
-            self.lesions = [
-                replace(lesion, location=one.main) for lesion, one in zip(self.lesions, self.locations, strict=True)
-            ]
+            self.lesions, self.locations = located(self.lesions, numbers, zones)
         self.rule: dict[str, Any] | None = record.get("confidence")
         if self.rule is not None:
             second = read_nifti(folder / SECOND_FILE)

@@ -8,6 +8,8 @@ from typing import Any
 
 import slicer
 
+from .singleton import singleton_node
+
 MODULE = "MSLesionSegFollowup"
 FOLLOWUP, BASELINE, SUBTRACTION, CHANGES = "Followup", "BaselineOnFollowup", "Subtraction", "Changes"
 """Roles of the nodes."""
@@ -50,24 +52,13 @@ class FollowupState:
 
     def set_image(self, role: str, image: slicer.vtkMRMLNode | None) -> None:
         """Name the node of a role."""
-        self._made().SetNodeReferenceID(role, image.GetID() if image is not None else None)
+        singleton_node(self.scene, MODULE).SetNodeReferenceID(role, image.GetID() if image is not None else None)
 
     def set_data(self, data: Mapping[str, Any], folder: str) -> None:
         """Keep the rows and where they came from."""
-        node = self._made()
+        node = singleton_node(self.scene, MODULE)
         node.SetParameter("Data", json.dumps(data, sort_keys=True))
         node.SetParameter("Folder", folder)
 
     def _node(self) -> slicer.vtkMRMLScriptedModuleNode | None:
         return self.scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
-
-    def _made(self) -> slicer.vtkMRMLScriptedModuleNode:
-        node = self._node()
-        if node is None:
-            node = self.scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(MODULE)
-            node.SetName(MODULE)
-            node = self.scene.AddNode(node)
-        node.SetModuleName(MODULE)  # closing a scene empties singleton nodes
-        return node

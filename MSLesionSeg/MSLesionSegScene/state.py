@@ -9,6 +9,7 @@ from typing import Any
 import slicer
 
 from .other_studies import bring_back, clear_result, put_aside, waiting_studies
+from .singleton import singleton_node
 
 MODULE = "MSLesionSeg"
 UNDECIDED, ACCEPTED, REJECTED = "undecided", "accepted", "rejected"
@@ -67,20 +68,10 @@ class ModuleState:
 
     @property
     def node(self) -> slicer.vtkMRMLScriptedModuleNode:
-        """The parameter node, the one that ``ScriptedLoadableModuleLogic.getParameterNode`` finds."""
+        """The parameter node."""
         if self._waiting is not None:
             return self._waiting
-        node = self.scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
-        if node is None:
-            node = self.scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(MODULE)
-            node.SetModuleName(MODULE)
-            node.SetName(MODULE)
-            node = self.scene.AddNode(node)
-        if node.GetModuleName() != MODULE:  # closing a scene empties singleton nodes
-            node.SetModuleName(MODULE)
-        return node
+        return singleton_node(self.scene, MODULE)
 
     @property
     def flair(self) -> slicer.vtkMRMLScalarVolumeNode | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import slicer
 
+from MSLesionSegScene.singleton import singleton_node
+
 MODULE = "MSLesionSegTraining"
 
 
@@ -29,18 +31,8 @@ class TrainingState:
 
     @property
     def node(self) -> slicer.vtkMRMLScriptedModuleNode:
-        """The parameter node, the one that ``ScriptedLoadableModuleLogic.getParameterNode`` finds."""
-        node = self.scene.GetSingletonNode(MODULE, "vtkMRMLScriptedModuleNode")
-        if node is None:
-            node = self.scene.CreateNodeByClass("vtkMRMLScriptedModuleNode")
-            node.UnRegister(None)
-            node.SetSingletonTag(MODULE)
-            node.SetModuleName(MODULE)
-            node.SetName(MODULE)
-            node = self.scene.AddNode(node)
-        if node.GetModuleName() != MODULE:  # closing a scene empties singleton nodes
-            node.SetModuleName(MODULE)
-        return node
+        """The parameter node."""
+        return singleton_node(self.scene, MODULE)
 
     data_set = _text_property("DataSet", "Folder of the studies; empty where none was chosen.")
     run = _text_property("Run", "Folder of the training run that is followed; empty where there is none.")

@@ -102,6 +102,10 @@ class MappingSection:
             words = ("collect", str(self._source), str(folder), "--mapping", str(table), "--progress", "json")
             self.copy_job.start(words)
 
+    def close(self) -> None:
+        """The panel goes, and the commands that used the table have ended."""
+        self._table_folder.cleanup()
+
     @property
     def _table_file(self) -> Path:
         return Path(self._table_folder.name) / "studies.tsv"

@@ -53,13 +53,13 @@ class TrainingPanel:
             section.exit()
 
     def close(self) -> None:
-        """The panel goes: save, give back, end what was started."""
+        """The panel goes: end what was started, save, give back."""
         for tag in self._tags:
             self._scene.RemoveObserver(tag)
         self._tags = []
+        self.context.close()
         for section in self.sections.values():
             section.close()
-        self.context.close()
 
     def _scene_closes(self, *_: Any) -> None:
         self.sections["worklist"].scene_closes()

@@ -76,6 +76,7 @@ class WorklistSection:
     def close(self) -> None:
         """The panel goes."""
         self.correct.close()
+        self.mapping.close()
 
     def scene_closes(self) -> None:
         """The scene is being closed."""

@@ -1,5 +1,7 @@
 """A folder that is not BIDS: its studies are shown, corrected, copied, and then are the work list."""
 
+from pathlib import Path
+
 import pytest
 from Testing.slicer.training_person import training_panel
 from Testing.training.cohort import write_flair
@@ -45,3 +47,13 @@ def test_the_studies_of_a_tree_are_found_corrected_and_copied_into_a_work_list(q
         assert "2 studies lie in" in anna.panel.context.message._label.text
     assert [study.name for study in bids_studies(tmp_path / "set")] == ["sub-02", "sub-07"]
     assert "sub-07\tAda/flair.nii.gz" in (tmp_path / "set-studies.tsv").read_text("utf-8")
+
+
+def test_the_closed_module_leaves_nothing_in_slicers_temporary_folder(qt_host):
+    import slicer
+
+    before = set(Path(slicer.app.temporaryPath).iterdir())
+    widget = qt_host.open_module("MSLesionSegTraining")
+    assert len(set(Path(slicer.app.temporaryPath).iterdir()) - before) == 1
+    qt_host.close_module(widget)
+    assert set(Path(slicer.app.temporaryPath).iterdir()) == before

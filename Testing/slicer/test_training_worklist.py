@@ -1,22 +1,30 @@
-"""The work list in the panel: open, correct, save, finish, give back, and what others see of it."""
+"""The work list in the panel: open, correct, save, finish, give back."""
 
 import json
-import os
-import time
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from Testing.slicer.scene_results import BLOCKS, block
+from Testing.slicer.worklist_person import (
+    DONE,
+    before_list,
+    by_name,
+    cells,
+    decide,
+    open_case,
+    opened_name,
+    paint,
+    reader_mask,
+    states_of,
+    study,
+    voxels,
+)
 from Testing.slicer.worklist_studies import make_studies, model_mask
 
 from MSLesionSegLib.nifti import read_nifti
-from MSLesionSegTrainingLib.worklist.claims import CLAIM_FILE, see_claim, take_case
 from MSLesionSegTrainingLib.worklist.drafts import DRAFT_FILE, read_draft
-from MSLesionSegTrainingLib.worklist.saving import finish_case
-from MSLesionSegTrainingLib.worklist.work_list import work_folder, work_list
-
-DONE = "derivatives/annotations/{0}/anat/{0}_label-lesion_mask.nii.gz"
+from MSLesionSegTrainingLib.worklist.work_list import work_folder
 
 
 @pytest.fixture
@@ -28,83 +36,6 @@ def root(tmp_path):
 def anna(opened_training, root):
     """Anna before the work list of three studies."""
     return before_list(opened_training, root, "Anna")
-
-
-def before_list(person, root, who):
-    """A person who has named herself and chosen the folder."""
-    person.section = person.panel.sections["worklist"]
-    person.ui = person.section.ui
-    person.ui.annotatorEdit.setText(who)
-    person.host.file_answers.append(str(root))
-    person.press("folderButton")
-    person.wait(lambda: not person.section.data_set.job.running, 60)
-    return person
-
-
-def cells(person):
-    """The texts of the table of cases."""
-    table = person.ui.caseTable
-    return [
-        tuple(table.item(row, column).text() for column in range(table.columnCount)) for row in range(table.rowCount)
-    ]
-
-
-def open_case(person, name):
-    person.section.table.choose(name)
-    person.press("openButton")
-
-
-def opened_name(person):
-    return person.section.correct.case.name if person.section.correct.case else None
-
-
-def study(person):
-    return person.panel.context.study
-
-
-def reader_mask(person):
-    from MSLesionSegScene.segments import read_segment
-
-    state = study(person).state
-    return read_segment(state.segmentation, "reader", state.flair)
-
-
-def paint(person, place, value=True):
-    """Paint a box of voxels, as the editor does, and wait until the table has followed."""
-    from MSLesionSegScene.segments import write_segment
-
-    state = study(person).state
-    mask = reader_mask(person)
-    mask[place] = value
-    write_segment(state.segmentation, "reader", state.flair, mask)
-    person.pause(0.3)
-    return mask
-
-
-def decide(person, row, decision):
-    """Decide on a lesion in the review table, 0 being the first row."""
-    review = person.section.correct.widgets
-    review.review.table.choose(review.review.table.keys[row])
-    getattr(review.ui, f"{decision}Button").click()
-    person.host.app.processEvents()
-
-
-def states_of(person):
-    return [(row.id, row.state, row.edited) for row in study(person).review.rows()]
-
-
-def by_name(root):
-    return {case.name: case for case in work_list(root, measure=False)}
-
-
-def voxels(path):
-    return sitk.GetArrayFromImage(read_nifti(path))
-
-
-def age(folder, seconds=700):
-    """Let the last sign of life of a claim lie so many seconds back."""
-    past = time.time() - seconds
-    os.utime(folder / CLAIM_FILE, (past, past))
 
 
 def test_the_list_shows_the_least_sure_case_first_and_a_click_on_a_title_gives_another_order(anna):
@@ -269,66 +200,6 @@ def test_a_study_of_the_readers_own_is_not_mixed_with_a_case_and_stays_in_the_sc
     assert all(scene.IsNodePresent(node) for node in own)
 
 
-def test_a_claim_of_ones_own_from_a_window_that_is_gone_is_taken_over_with_a_word(anna, root):
-    take_case(work_folder(root, "sub-03"), "Anna")
-    open_case(anna, "sub-03")
-    assert "If that window is gone, take the case over with a word." in anna.ui.workMessage.text
-    anna.ui.wordEdit.setText("Slicer crashed")
-    anna.press("wordButton")
-    assert opened_name(anna) == "sub-03"
-
-
-def test_a_case_of_somebody_else_is_not_opened_and_what_is_open_stays_so(anna, root):
-    open_case(anna, "sub-01")
-    take_case(work_folder(root, "sub-03"), "Ben")
-    open_case(anna, "sub-03")
-    assert "sub-03 is being corrected by Ben" in anna.ui.workMessage.text
-    assert opened_name(anna) == "sub-01"
-    assert anna.ui.wordFrame.isHidden()
-    assert cells(anna)[0][:4] == ("sub-03", "in progress", "12.53", "Ben")
-
-
-def test_next_goes_round_what_others_have_and_what_is_done(anna, root):
-    open_case(anna, "sub-03")
-    take_case(work_folder(root, "sub-02"), "Ben")
-    anna.press("nextCaseButton")
-    assert opened_name(anna) == "sub-01"
-    anna.press("nextCaseButton")
-    assert anna.ui.workMessage.text == "No further case in this order is free."
-    assert opened_name(anna) == "sub-01"
-
-
-def test_a_silent_case_is_taken_over_with_a_word(anna, root):
-    folder = work_folder(root, "sub-03")
-    take_case(folder, "Ben")
-    age(folder)
-    anna.press("refreshButton")
-    assert cells(anna)[0][1] == "in progress, silent"
-    open_case(anna, "sub-03")
-    assert opened_name(anna) is None
-    assert "Why is sub-03 taken over from Ben?" in anna.ui.wordLabel.text
-    assert not anna.ui.wordButton.enabled
-    anna.ui.wordEdit.setText("Ben is on leave")
-    anna.press("wordButton")
-    assert opened_name(anna) == "sub-03"
-    claim = see_claim(folder)
-    assert (claim.who, claim.taken_from, claim.word) == ("Anna", "Ben", "Ben is on leave")
-
-
-def test_who_was_taken_over_is_told_and_nothing_is_lost(anna, root):
-    open_case(anna, "sub-03")
-    mask = paint(anna, block((16, 4, 4), (2, 3, 3)))
-    folder = work_folder(root, "sub-03")
-    age(folder)
-    take_case(folder, "Ben", take_over="Anna does not answer")
-    anna.section.correct._beat_timer.setInterval(50)
-    anna.wait(lambda: opened_name(anna) is None, 10)
-    assert "Ben has taken over sub-03" in anna.ui.workMessage.text
-    (kept,) = folder.glob("kept_*_mask.nii.gz")
-    assert np.array_equal(voxels(kept), mask)
-    assert not (folder / DRAFT_FILE).exists() and see_claim(folder).who == "Ben"
-
-
 def test_a_case_is_left_out_with_a_word_and_taken_in_again(anna, root):
     anna.section.table.choose("sub-02")
     anna.press("leaveOutButton")
@@ -344,39 +215,6 @@ def test_a_case_is_left_out_with_a_word_and_taken_in_again(anna, root):
     anna.section.table.choose("sub-02")
     anna.press("leaveOutButton")
     assert by_name(root)["sub-02"].state == "pre-segmented"
-
-
-def test_another_person_reads_a_done_case_again_and_sees_the_agreement(anna, root):
-    anna.ui.goOnCheck.setChecked(False)
-    open_case(anna, "sub-03")
-    decide(anna, 0, "reject")
-    anna.press("doneButton")
-    anna.ui.annotatorEdit.setText("Ben")
-    open_case(anna, "sub-03")
-    assert "Second reading" in anna.ui.caseLabel.text
-    assert np.array_equal(reader_mask(anna), model_mask() > 0)
-    anna.press("doneButton")
-    assert anna.ui.workMessage.text.startswith("sub-03: Dice 0.43 with Anna; lesions added: 1, removed: 0")
-    assert cells(anna)[0][1] == "done, Dice 0.43 with Ben"
-    assert by_name(root)["sub-03"].annotator == "Anna"
-    anna.ui.annotatorEdit.setText("Carla")
-    open_case(anna, "sub-03")
-    assert "was finished by Anna and read again by Ben" in anna.ui.workMessage.text
-
-
-def test_who_finished_a_case_may_change_it(anna, root):
-    anna.ui.goOnCheck.setChecked(False)
-    open_case(anna, "sub-02")
-    decide(anna, 0, "reject")
-    anna.press("doneButton")
-    open_case(anna, "sub-02")
-    assert "Finished by you before" in anna.ui.caseLabel.text
-    expected = model_mask()
-    expected[block(*BLOCKS["large"][:2])] = 0
-    assert np.array_equal(voxels(root / DONE.format("sub-02")), expected)
-    decide(anna, 0, "undecided")
-    anna.press("doneButton")
-    assert np.array_equal(voxels(root / DONE.format("sub-02")), model_mask())
 
 
 def test_a_case_without_the_models_mask_is_drawn_from_nothing(opened_training, tmp_path):
@@ -494,15 +332,6 @@ def test_a_full_folder_keeps_the_case_open_and_says_so(anna, root):
     (folder / DRAFT_FILE).rmdir()
     anna.press("nextCaseButton")
     assert opened_name(anna) == "sub-02" and (folder / DRAFT_FILE).is_file()
-
-
-def test_the_list_follows_what_others_finish(anna, root):
-    ben = take_case(work_folder(root, "sub-03"), "Ben")
-    mask = read_nifti(root / "derivatives/presegmented/sub-03/lesion_mask.nii.gz")
-    finish_case(root, ben, mask, 20.0)
-    open_case(anna, "sub-03")
-    assert "sub-03 was changed since the list was read" in anna.ui.workMessage.text
-    assert cells(anna)[0][:4] == ("sub-03", "done", "12.53", "Ben")
 
 
 def test_the_panels_end_saves_the_case_and_gives_it_back(qt_host, opened_training, root):

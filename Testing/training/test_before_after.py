@@ -5,16 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from Testing.training.made_up_set import add_case, add_split
+from Testing.training.tiny_bundle import tiny_bundle
 
-from MSLesionSegLib.bundle import save_bundle
-from MSLesionSegLib.bundle_schema import ModelDescription, TrainingRecord
 from MSLesionSegLib.cli_runner import run
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.images import read_image
-from MSLesionSegLib.networks import build_network
-from MSLesionSegLib.normalise import NORMALISATION
 from MSLesionSegTrainingLib.before_after_case import ComparedCase, ComparedLesion, compare_lesions
 from MSLesionSegTrainingLib.before_after_verdict import judge
 from MSLesionSegTrainingLib.case_hash import voxel_sha256
@@ -130,30 +126,6 @@ def test_a_better_model_that_forgets_is_said_to_do_both_and_where_it_is_worse_is
     assert judge([*cases[:2], case("painted-1", (0.8, 0.8), (0.795, 0.8), kind="painted")], POLICY).forgets is False
 
 
-def bundle(folder: Path, name: str, threshold: float, hashes: list[str]) -> Path:
-    """A model whose weights were never trained."""
-    torch.manual_seed(0)
-    network = build_network(ARCHITECTURE)
-    model = ModelDescription(
-        format_version=1,
-        kind="lesion",
-        name=name,
-        version="1.0",
-        architecture=ARCHITECTURE,
-        contrasts=["FLAIR", "T1w", "T2w"],
-        spacing_mm=1.0,
-        normalisation=NORMALISATION,
-        threshold=threshold,
-        min_lesion_mm3=3.0,
-        patch=(64, 64, 64),
-        flip=False,
-        training=TrainingRecord(data=["none"], licence="CC0", case_hashes=hashes, recipe={}),
-        scores=[],
-        created="2025-11-25T00:00:00Z",
-    )
-    return save_bundle(folder / name, model, network.state_dict(), "# none")
-
-
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory) -> Path:
     """One patient who trains and one who validates."""
@@ -165,7 +137,7 @@ def dataset(tmp_path_factory) -> Path:
 
 
 def test_the_command_says_that_a_model_is_no_better_than_itself(tmp_path, dataset, capsys):
-    one, same = bundle(tmp_path, "one", 0.5, []), bundle(tmp_path, "same", 0.5, [])
+    one, same = tiny_bundle(tmp_path, "one", 0.5, []), tiny_bundle(tmp_path, "same", 0.5, [])
     words = ("compare", dataset, "--before", one, "--after", same, "--out", tmp_path / "out", "--painted", 1)
     assert call(*words, "--progress", "bar") == 0
     told = json.loads((tmp_path / "out/before_after.json").read_text())
@@ -191,7 +163,7 @@ def test_the_command_says_that_a_model_is_no_better_than_itself(tmp_path, datase
 
 def test_a_case_that_a_bundle_knows_is_shown_and_does_not_count(tmp_path, dataset):
     flair = read_image(dataset / "sub-02/anat/sub-02_FLAIR.nii.gz")
-    one, other = bundle(tmp_path, "one", 0.5, []), bundle(tmp_path, "other", 0.4, [voxel_sha256(flair)])
+    one, other = tiny_bundle(tmp_path, "one", 0.5, []), tiny_bundle(tmp_path, "other", 0.4, [voxel_sha256(flair)])
     words = ("compare", dataset, "--before", one, "--after", other, "--out", tmp_path / "out", "--painted", 0)
     assert call(*words, "--progress", "none") == 0
     told = json.loads((tmp_path / "out/before_after.json").read_text())
