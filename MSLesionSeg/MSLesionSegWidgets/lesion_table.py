@@ -59,7 +59,7 @@ class LesionTable:
         self._on_select = on_select
         self._quiet = False
         self._rated = False
-        titles = [_("Lesion"), _("mL"), _("mm"), _("Prob."), _("Location"), _("State")]
+        titles = [_("No."), _("mL"), _("mm"), _("Prob."), _("Where"), _("State")]
         hints = (
             _("1 is the largest"),
             _("Volume in mL"),
