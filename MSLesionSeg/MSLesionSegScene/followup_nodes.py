@@ -86,21 +86,18 @@ def load_comparison(
 
 
 def show_comparison(scene: slicer.vtkMRMLScene) -> None:
-    """Earlier FLAIR | later FLAIR | subtraction, linked, with the changes; lesions of the studies are hidden."""
+    """Earlier FLAIR | later FLAIR | subtraction, linked, with the changes.
+
+    Lesions of the studies are hidden until ``layouts.show_side_by_side`` shows those of the study under review again.
+    """
     state = FollowupState(scene)
     images = [state.image(role) for role in (BASELINE, FOLLOWUP, SUBTRACTION)]
     if state.followup is None:
         return
     for study in ModuleState(scene).with_results():
-        _show(study.segmentation, False)
-    _show(state.image(CHANGES), True)
+        study.segmentation.SetDisplayVisibility(False)
+    state.show_changes(True)
     show_images(scene, [image for image in images if image is not None], state.followup)
-
-
-def hide_changes(scene: slicer.vtkMRMLScene) -> None:
-    """Hide the changes, and show the lesions of the study under review again."""
-    _show(FollowupState(scene).image(CHANGES), False)
-    _show(ModuleState(scene).segmentation, True)
 
 
 def centre_on_change(scene: slicer.vtkMRMLScene, row: dict[str, Any]) -> None:
@@ -152,9 +149,3 @@ def _changes(state: FollowupState, name: str, values: np.ndarray) -> None:
         write_segment(node, kind, followup, values == value)
         node.GetDisplayNode().SetSegmentOpacity2DFill(kind, 0.0)
     state.set_image(CHANGES, node)
-
-
-def _show(segmentation: slicer.vtkMRMLSegmentationNode | None, shown: bool) -> None:
-    display = segmentation.GetDisplayNode() if segmentation is not None else None
-    if display is not None:
-        display.SetVisibility(shown)

@@ -54,6 +54,16 @@ class FollowupState:
         """Name the node of a role."""
         singleton_node(self.scene, MODULE).SetNodeReferenceID(role, image.GetID() if image is not None else None)
 
+    def show_changes(self, shown: bool) -> bool:
+        """Show or hide the changes; returns whether they were shown before."""
+        changes = self.image(CHANGES)
+        display = changes.GetDisplayNode() if changes is not None else None
+        if display is None:
+            return False
+        before = bool(display.GetVisibility())
+        display.SetVisibility(shown)
+        return before
+
     def set_data(self, data: Mapping[str, Any], folder: str) -> None:
         """Keep the rows and where they came from."""
         node = singleton_node(self.scene, MODULE)

@@ -11,6 +11,7 @@ import slicer
 
 from MSLesionSegLib.study import CONTRASTS
 
+from .followup_state import FollowupState
 from .state import ModuleState
 from .volumes import node_voxels
 
@@ -25,7 +26,12 @@ _VIEW = """<item><view class="vtkMRMLSliceNode" singletontag="{0}">
 
 
 def show_side_by_side(scene: slicer.vtkMRMLScene, state: ModuleState) -> None:
-    """FLAIR | T1w | T2w (those there are) in linked axial views along the FLAIR's own axes."""
+    """FLAIR | T1w | T2w (those there are) in linked axial views along the FLAIR's own axes.
+
+    Where a comparison of two dates was shown, its changes are hidden, and the lesions of the study are shown again.
+    """
+    if FollowupState(scene).show_changes(False) and state.segmentation is not None:
+        state.segmentation.SetDisplayVisibility(True)
     if state.flair is not None:
         show_images(scene, [node for name in CONTRASTS if (node := state.image(name)) is not None], state.flair)
 

@@ -14,7 +14,7 @@ from MSLesionSegLib.finish import FLAIR_FILE
 from MSLesionSegLib.followup.files import PAGE_FILE, STABLE
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.provenance import read_provenance
-from MSLesionSegScene.followup_nodes import centre_on_change, hide_changes, load_comparison, show_comparison
+from MSLesionSegScene.followup_nodes import centre_on_change, load_comparison, show_comparison
 from MSLesionSegScene.followup_state import FollowupState
 from MSLesionSegScene.layouts import show_side_by_side
 from MSLesionSegScene.result_folder import write_result_folder
@@ -145,7 +145,6 @@ class FollowupSection:
 
     def back_to_review(self) -> None:
         """The images of the study under review side by side, with its lesions."""
-        hide_changes(self._context.scene)
         show_side_by_side(self._context.scene, self._context.state)
 
     def open_page(self) -> None:

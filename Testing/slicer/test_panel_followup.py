@@ -81,6 +81,10 @@ def test_a_lesion_that_came_is_listed_and_a_click_goes_to_it_in_both_dates(perso
 
     person.press("reviewViewsButton")
     assert (changes.GetDisplayNode().GetVisibility(), lesions.GetVisibility()) == (0, 1)
+    person.press("followupViewsButton")
+    assert (changes.GetDisplayNode().GetVisibility(), lesions.GetVisibility()) == (1, 0)
+    person.press("sideBySideButton")
+    assert (changes.GetDisplayNode().GetVisibility(), lesions.GetVisibility()) == (0, 1)
     person.press("followupPageButton")
     assert person.panel.followup.pages == [tmp_path / "lesion_followup" / "followup.html"]
 
