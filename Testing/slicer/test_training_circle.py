@@ -80,7 +80,9 @@ def correct_all(person, masks: dict[str, sitk.Image]) -> None:
             raise AssertionError(person.ui.workMessage.text)
 
 
-def test_real_and_synthetic_studies_go_the_whole_circle(qt_host, studies, data_dir, tmp_path, phantom_study):
+def test_real_and_synthetic_studies_go_the_whole_circle(
+    qt_host, studies, data_dir, tmp_path, phantom_study, monkeypatch
+):
     masks = known_masks(data_dir / "cross-sectional/derivatives/consensus", tmp_path / "truth")
     with training_panel(qt_host, studies, "worklist") as anna:
         find_lesions_in_all(anna)
@@ -113,6 +115,8 @@ def test_real_and_synthetic_studies_go_the_whole_circle(qt_host, studies, data_d
         assert anna.ui.verdictLabel.text
         anna.ui.modelNameEdit.setText("ours")
         anna.ui.modelVersionEdit.setText("2.0")
+        # After two minutes of training nothing says that it is better, and promoting all the same is asked.
+        monkeypatch.setattr("slicer.util.confirmOkCancelDisplay", lambda _text, _title: True)
         anna.press("promoteButton")
         anna.wait(lambda: not anna.section.promote_job.running, WAIT_S)
         assert anna.ui.promoteMessage.text.startswith("ours 2.0 can be chosen now"), anna.ui.promoteMessage.text
