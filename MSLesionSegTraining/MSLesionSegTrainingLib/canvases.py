@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,6 +28,8 @@ class Canvas:
         present: whether there is a FLAIR, T1w, T2w; a contrast that is missing is all 0.
         index: places to draw from.
         box: where the brain lies.
+        unsure: uint8 (1, z, y, x), 0 or 1: places of a background that count neither as lesion nor as none; None of any
+            other canvas.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Canvas:
     present: tuple[bool, bool, bool]
     index: CaseIndex
     box: BrainBox
+    unsure: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,25 @@ def real_canvas(
     index = index or index_case(channels[0], brain > 0, lesion > 0)
     volume = torch.from_numpy(channels)
     return Canvas(name, volume, None, _volume(brain), _volume(lesion), present, index, brain_box(brain > 0))
+
+
+def background_canvas(
+    name: str,
+    channels: np.ndarray,
+    brain: np.ndarray,
+    unsure: np.ndarray,
+    present: tuple[bool, bool, bool],
+    index: CaseIndex,
+) -> Canvas:
+    """A canvas from a prepared study without annotated lesions; see `real_canvas`.
+
+    Args:
+        name, channels, brain, present: as there.
+        unsure: (z, y, x) bool or uint8, where there may be lesions.
+        index: the case's index.
+    """
+    canvas = real_canvas(name, channels, brain, np.zeros(brain.shape, np.uint8), present, index)
+    return replace(canvas, unsure=_volume(unsure))
 
 
 def tissue_canvas(

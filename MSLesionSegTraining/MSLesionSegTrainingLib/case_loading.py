@@ -18,12 +18,13 @@ from MSLesionSegLib.model_store import default_model
 from MSLesionSegLib.normalise import NORMALISATION
 from MSLesionSegLib.prepare import prepare
 from MSLesionSegLib.protocol import Progress, SilentProgress
-from MSLesionSegLib.study import CONTRASTS, read_study
+from MSLesionSegLib.study import CONTRASTS, Study, read_study
 
+from .background_labels import FALSE_LESION, UNSURE_PLACE, read_background
 from .brain_place import MNI_BOX
-from .canvases import Canvas, ShapeMask, real_canvas, shape_mask, tissue_canvas
+from .canvases import Canvas, ShapeMask, background_canvas, real_canvas, shape_mask, tissue_canvas
 from .case_hash import voxel_sha256
-from .case_index import index_case, load_index, save_index
+from .case_index import index_case, load_index, save_index, with_hard_negatives
 from .cases import Case
 from .mask_files import read_mask
 from .prepared_cache import PreparedCache
@@ -63,15 +64,40 @@ def load_case(cache: PreparedCache, case: Case, progress: Progress | None = None
     return canvas, facts["flair_sha256"]
 
 
+def load_background(cache: PreparedCache, case: Case, progress: Progress | None = None) -> tuple[Canvas, str]:
+    """Prepare a case that nobody annotated, to be trained on as ``backgrounds.py`` says; see `load_case`.
+
+    Args:
+        cache: where prepared cases lie.
+        case: with a background.
+        progress: may cancel the preparation.
+
+    Raises:
+        StudyError: an image or the background cannot be used.
+        OutputError: the cache cannot be written.
+    """
+    folder = cache.entry(
+        prepared_facts(case), lambda place: _prepare_background(case, place, progress or SilentProgress())
+    )
+    facts = _read_json(folder / "case.json")
+    canvas = background_canvas(
+        case.name,
+        *(_mapped(folder / f"{name}.npy") for name in ("channels", "brain", "unsure")),
+        tuple(name in facts["contrasts"] for name in CONTRASTS),
+        load_index(folder / "index.npy"),
+    )
+    return canvas, facts["flair_sha256"]
+
+
 def prepared_facts(case: Case) -> dict[str, Any]:
-    """What the prepared case depends on, by which the cache knows it; ``case`` has a mask."""
+    """What the prepared case depends on, by which the cache knows it; ``case`` has a mask or a background."""
     return {
-        "kind": "case",
+        "kind": "case" if case.mask else "background",
         "format": FORMAT,
         "normalisation": NORMALISATION,
         "spacing_mm": SPACING_MM,
         "brain_model": default_model("brain").name,
-        "files": _sums({**case.images, "mask": case.mask}),
+        "files": _sums({**case.images, "mask": case.mask or case.background}),
     }
 
 
@@ -140,21 +166,43 @@ def as_white_matter(tissue: np.ndarray, lesion: np.ndarray) -> np.ndarray:
 
 
 def _prepare_case(case: Case, place: Path, progress: Progress) -> None:
-    images = [case.images.get(name) for name in CONTRASTS]
-    study = read_study(*images)
-    lesion_on_flair = Grid.of(study.flair).image(read_mask(case.mask, Grid.of(study.flair)))
-    prepared = prepare(study, spacing_mm=SPACING_MM, progress=_OnlyCancel(progress))
-    # Interpolated, a lesion of a single slice or voxel would shrink; so its volume stays.
-    lesion = sitk.GetArrayFromImage(resample(lesion_on_flair, prepared.grid, interpolator="nearest")) > 0
-    box = _box(prepared.brain)
-    channels = np.ascontiguousarray(prepared.channels[(slice(None), *box)])
-    brain, lesion = prepared.brain[box], lesion[box] & prepared.brain[box]
-    np.save(place / "channels.npy", channels.astype(np.float16))
-    np.save(place / "brain.npy", brain.astype(np.uint8))
+    study = _read_images(case)
+    mask = Grid.of(study.flair).image(read_mask(case.mask, Grid.of(study.flair)))
+    channels, brain, lesion = _prepare_images(study, mask, place, progress)
+    lesion = (lesion > 0) & brain
     np.save(place / "lesion.npy", lesion.astype(np.uint8))
     save_index(place / "index.npy", index_case(channels[0], brain, lesion))
+
+
+def _prepare_background(case: Case, place: Path, progress: Progress) -> None:
+    study = _read_images(case)
+    labels = Grid.of(study.flair).image(read_background(case.background, Grid.of(study.flair)))
+    channels, brain, label = _prepare_images(study, labels, place, progress)
+    unsure = (label == UNSURE_PLACE) & brain
+    np.save(place / "unsure.npy", unsure.astype(np.uint8))
+    index = index_case(channels[0], brain & ~unsure, np.zeros_like(brain))
+    wrong = np.argwhere((label == FALSE_LESION) & brain)
+    save_index(place / "index.npy", with_hard_negatives(index, wrong))
+
+
+def _read_images(case: Case) -> Study:
+    return read_study(*(case.images.get(name) for name in CONTRASTS))
+
+
+def _prepare_images(
+    study: Study, labels: sitk.Image, place: Path, progress: Progress
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Prepare the images and write what every case has; channels, brain, and the labels beside them."""
+    prepared = prepare(study, spacing_mm=SPACING_MM, progress=_OnlyCancel(progress))
+    # Interpolated, a lesion of a single slice or voxel would shrink; so its volume stays.
+    label = sitk.GetArrayFromImage(resample(labels, prepared.grid, interpolator="nearest"))
+    box = _box(prepared.brain)
+    channels, brain = np.ascontiguousarray(prepared.channels[(slice(None), *box)]), prepared.brain[box]
+    np.save(place / "channels.npy", channels.astype(np.float16))
+    np.save(place / "brain.npy", brain.astype(np.uint8))
     facts = {"flair_sha256": voxel_sha256(study.flair), "contrasts": list(prepared.present)}
     (place / "case.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    return channels, brain, label[box]
 
 
 def _prepare_tissue(files: dict[str, Path], place: Path) -> None:

@@ -4,6 +4,7 @@ Layout (BIDS 1.10, "Derivatives" and "Anatomy imaging data")::
 
     sub-XX/[ses-YY/]anat/sub-XX_[ses-YY_]*_{FLAIR,T1w,T2w}.nii.gz
     derivatives/annotations/sub-XX/[ses-YY/]anat/sub-XX_[ses-YY_]*_label-lesion_mask.{nii.gz,nrrd,seg.nrrd,dcm}
+    derivatives/backgrounds/sub-XX/[ses-YY/]anat/sub-XX_[ses-YY_]label-background_dseg.nii.gz
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from .same_image import SeenImages
 
 IMAGE_ENDINGS = (".nii.gz", ".nii", ".nrrd", ".mha")
 MASK_ENDINGS = tuple(f"_label-lesion_mask{ending}" for ending in (".nii.gz", ".nrrd", ".seg.nrrd", ".dcm"))
+BACKGROUNDS = Path("derivatives") / "backgrounds"
 INSIDE_BRAIN = 0.5
 """Least part of a mask's voxels that lies in the brain."""
 
@@ -44,12 +46,15 @@ class Case:
         patient: ``sub-XX``.
         images: contrast -> file; always a FLAIR.
         mask: the annotated mask, or None where the case was not annotated.
+        background: of a case that was not annotated, what of it may be trained on as without lesion (see
+            ``backgrounds.py``); None where nothing says so.
     """
 
     name: str
     patient: str
     images: dict[str, Path]
     mask: Path | None
+    background: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,11 @@ def dates(root: Path) -> Iterator[tuple[str, Path]]:
                 yield patient.name, folder
 
 
+def background_name(case: str) -> str:
+    """Name of the file that says what of a case may be trained on as without lesion."""
+    return f"{case}_label-background_dseg.nii.gz"
+
+
 def find_images(name: str, folder: Path) -> tuple[dict[str, Path], list[Problem]]:
     """The files of one date by their names, and what is wrong with them.
 
@@ -224,10 +234,12 @@ def _case(root: Path, name: str, patient: str, folder: Path) -> tuple[Case | Non
         names = ", ".join(path.name for path in masks)
         problems.append(Problem(name, f"{masks_folder} holds {len(masks)} masks: {names}.", "Keep one."))
         return None, problems
-    problems += _header_problems(name, images, masks)
+    background = root / BACKGROUNDS / folder.relative_to(root) / background_name(name)
+    backgrounds = [background] if background.is_file() and not masks else []
+    problems += _header_problems(name, images, masks or backgrounds)
     if problems:
         return None, problems
-    return Case(name, patient, images, masks[0] if masks else None), []
+    return Case(name, patient, images, masks[0] if masks else None, backgrounds[0] if backgrounds else None), []
 
 
 def _header_problems(case: str, images: dict[str, Path], masks: list[Path]) -> list[Problem]:

@@ -4,6 +4,7 @@ import typer
 
 from MSLesionSegLib.cli import build_app as build_engine_app
 
+from .background_command import background
 from .batch_command import batch
 from .before_after_command import compare
 from .brain_command import brain_train
@@ -34,6 +35,7 @@ def build_app() -> typer.Typer:
     app.command()(evaluate)
     app.command()(batch)
     app.command()(worklist)
+    app.command()(background)
     app.command()(compare)
     app.command()(validation_masks)
     app.command()(example)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from MSLesionSegLib.errors import UsageError
 from MSLesionSegLib.networks.efficientnet3d_unet import EfficientNet3DUNet
 
-from .losses import Loss
+from .losses import UNSURE, Loss
 
 
 class DeeplySupervised(nn.Module):
@@ -51,18 +51,25 @@ class DeeplySupervised(nn.Module):
 def supervised_loss(loss: Loss, logits: Tensor | tuple[Tensor, ...], target: Tensor) -> Tensor:
     """A loss over one or several resolutions; each step down halves the weight, and the weights sum to 1.
 
-    A coarse voxel is lesion where any of its fine ones is, so that small lesions stay.
+    A coarse voxel is lesion where any of its fine ones is, so that small lesions stay; else it does not count where any
+    of them does not.
 
     Args:
         loss: of logits and target at one resolution.
         logits: (B, 1, z, y, x), or several of them, the first at the target's resolution.
-        target: (B, 1, z, y, x), 0 or 1.
+        target: (B, 1, z, y, x), 0, 1 or ``UNSURE``.
     """
     if isinstance(logits, Tensor):
         return loss(logits, target)
     terms, weights = [], []
     for one in logits:
         factor = target.shape[-1] // one.shape[-1]
-        terms.append(loss(one, F.max_pool3d(target, factor)))
+        terms.append(loss(one, _coarse(target, factor)))
         weights.append(1.0 / factor)
     return sum(weight * term for weight, term in zip(weights, terms, strict=True)) / sum(weights)
+
+
+def _coarse(target: Tensor, factor: int) -> Tensor:
+    lesion = F.max_pool3d(target.clamp(min=0), factor)
+    unsure = F.max_pool3d((target < 0).to(target.dtype), factor)
+    return torch.where((lesion == 0) & (unsure > 0), UNSURE, lesion)

@@ -17,6 +17,8 @@ MISS_WEIGHT = 0.7
 FOCUS = 0.75
 """Focal Tversky: exponent."""
 SMOOTH = 1.0
+UNSURE = -1.0
+"""Target of a voxel that does not count."""
 
 
 def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -27,13 +29,15 @@ def dice_cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logits: (B, 1, z, y, x).
-        target: (B, 1, z, y, x), 0 or 1.
+        target: (B, 1, z, y, x), 0, 1 or ``UNSURE``.
     """
     logits = full_precision(logits)
-    probability = torch.sigmoid(logits)
+    target, counted = _counted(target.to(logits.dtype))
+    probability = torch.sigmoid(logits) * counted
     overlap, total = process_sum(torch.stack(((probability * target).sum(), probability.sum() + target.sum())))
     dice = (2 * overlap + SMOOTH) / (total + SMOOTH)
-    return 1 - dice + F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype))
+    entropy = F.binary_cross_entropy_with_logits(logits, target, weight=counted, reduction="sum")
+    return 1 - dice + entropy / counted.sum().clamp(min=1)
 
 
 def focal_tversky(logits: Tensor, target: Tensor) -> Tensor:
@@ -44,14 +48,20 @@ def focal_tversky(logits: Tensor, target: Tensor) -> Tensor:
 
     Args:
         logits: (B, 1, z, y, x).
-        target: (B, 1, z, y, x), 0 or 1.
+        target: (B, 1, z, y, x), 0, 1 or ``UNSURE``.
     """
-    probability = torch.sigmoid(full_precision(logits))
+    target, counted = _counted(target)
+    probability = torch.sigmoid(full_precision(logits)) * counted
     sums = torch.stack(((probability * target).sum(), probability.sum(), target.sum()))
     found, predicted, annotated = process_sum(sums)
     weighted = found + MISS_WEIGHT * (annotated - found) + (1 - MISS_WEIGHT) * (predicted - found)
     tversky = (found + SMOOTH) / (weighted + SMOOTH)
     return (1 - tversky).clamp(min=1e-6) ** FOCUS
+
+
+def _counted(target: Tensor) -> tuple[Tensor, Tensor]:
+    """The target with 0 where it is ``UNSURE``, and 1 where it is not."""
+    return target.clamp(min=0), (target >= 0).to(target.dtype)
 
 
 LOSSES: dict[str, Loss] = {"dice-ce": dice_cross_entropy, "focal-tversky": focal_tversky}

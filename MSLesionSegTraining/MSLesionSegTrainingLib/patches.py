@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from .appearance import brighten_fluid, grey_matter_share, vary_appearance, vary_grey_matter
 from .brain_place import between, moved
 from .canvases import Canvas, ShapeMask
+from .losses import UNSURE
 from .painting import LesionLevels, grow, paint
 from .samplers import Sampler
 from .spatial import patch_places, read_places, read_together, smooth_field
@@ -79,7 +80,7 @@ class PatchDataset(Dataset):
         return self.length
 
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor]:
-        """Patch ``number``: channels (3, z, y, x) and lesions (1, z, y, x), float32."""
+        """Patch ``number``: channels (3, z, y, x), and lesions (1, z, y, x) as 0, 1 or ``UNSURE``; float32."""
         rng = np.random.default_rng((self.seed, number))
         recipe = self.recipe
         painted = None
@@ -91,8 +92,10 @@ class PatchDataset(Dataset):
                 painted = self.shapes[rng.integers(len(self.shapes))]
         places = patch_places(rng, self._centre(rng, canvas, painted), recipe.patch)
         source = canvas.tissue if canvas.channels is None else canvas.channels
-        shown, brain, annotated = read_together((source, canvas.brain, canvas.lesion), places)
+        masks = (canvas.brain, canvas.lesion) if canvas.unsure is None else (canvas.brain, canvas.lesion, canvas.unsure)
+        shown, brain, annotated, *unsure = read_together((source, *masks), places)
         brain = (brain > 0.5).float()
+        doubt = (unsure[0][0] > 0).float() if unsure else torch.zeros_like(brain[0])
         if canvas.channels is None:
             tissue = shown / 255.0
             channels, grey = synthesise_patch(rng, tissue), tissue[1]
@@ -101,7 +104,7 @@ class PatchDataset(Dataset):
         else:
             channels = shown
             known = (annotated[0] > 0.5).float()
-            grey = grey_matter_share(channels, known)
+            grey = grey_matter_share(channels, torch.maximum(known, doubt))
             shapes = torch.zeros_like(known) if painted is None else self._shapes(rng, canvas, painted, places)
         if rng.random() < recipe.grey:
             channels = vary_grey_matter(rng, channels, grey)
@@ -111,9 +114,10 @@ class PatchDataset(Dataset):
             shapes = grow(rng, shapes)
         if rng.random() < recipe.blobs:
             shapes = torch.maximum(shapes, _blobs(rng, recipe.patch))
-        shapes = shapes * (1 - known)
+        shapes = shapes * (1 - torch.maximum(known, doubt))
         channels, drawn = paint(rng, channels, shapes, brain[0], self.levels)
         label = torch.maximum(known, drawn) * brain[0]
+        label[(doubt > 0) & (label == 0)] = UNSURE
         channels = vary_appearance(rng, channels, brain)
         return channels * torch.tensor(canvas.present)[:, None, None, None], label[None]
 

@@ -84,7 +84,7 @@ def synthetic_twin(canvas: Canvas) -> Canvas:
     """A tissue map of a real study: each voxel has shares of the classes whose levels its intensities are close to.
 
     Shares are the posterior of three normal classes of equal weight (levels of ``synthesis.TISSUE_LEVELS``) over the
-    contrasts that there are. Annotated lesions become white matter.
+    contrasts that there are. Annotated lesions, and places that may be lesions, become white matter.
 
     Args:
         canvas: a real study; its channels are normalised.
@@ -100,7 +100,7 @@ def synthetic_twin(canvas: Canvas) -> Canvas:
     shares *= brain / shares.sum(0)
     tissue = np.rint(255 * shares).astype(np.uint8)
     lesion = canvas.lesion[0].numpy() > 0
-    filled = as_white_matter(tissue, lesion)
+    filled = as_white_matter(tissue, lesion if canvas.unsure is None else lesion | (canvas.unsure[0].numpy() > 0))
     return tissue_canvas(f"synthetic {canvas.name}", filled, brain, lesion)
 
 

@@ -10,7 +10,7 @@ from MSLesionSegLib.errors import StudyError, UsageError
 from MSLesionSegLib.protocol import Progress
 
 from .canvases import Canvas, ShapeMask, shapes_of
-from .case_loading import flair_sha256, load_case, load_shapes, load_tissue
+from .case_loading import flair_sha256, load_background, load_case, load_shapes, load_tissue
 from .cases import Case, index_cases
 from .prepared_cache import PreparedCache
 from .split import extend_split, read_split, write_split
@@ -41,7 +41,7 @@ class TrainingSet:
     """Everything that a run reads.
 
     Attributes:
-        canvases: brains to train on, real ones first.
+        canvases: brains to train on, annotated ones first, then backgrounds, then tissue maps.
         shapes: lesions to paint into them.
         validation: cases that only validate.
         records: the cases that train, and all that must not.
@@ -102,7 +102,8 @@ def parts_of(root: Path, cases: list[Case], leave_out: str | None) -> dict[str, 
 def load_training_set(root: Path, cache: PreparedCache, leave_out: str | None, progress: Progress) -> TrainingSet:
     """Prepare a data set for a run.
 
-    Cases without a mask are not used. Shapes and tissue maps of patients who do not train are not used either.
+    Cases without a mask are not used, but for those of the training part that have a background. Shapes and tissue maps
+    of patients who do not train are not used either.
 
     Args:
         root: the data set's folder.
@@ -130,27 +131,34 @@ def load_training_set(root: Path, cache: PreparedCache, leave_out: str | None, p
         for path in sorted((root / SHAPES).glob("sub-*/anat/*_label-lesion_mask.nii.gz"))
         if path.parents[1].name not in kept_out | others
     ]
-    total = len(used) + len(tissue) + len(shape_files)
+    backgrounds = [case for case in cases if case.background is not None and parts[case.patient] == "train"]
+    total = len(used) + len(backgrounds) + len(tissue) + len(shape_files)
     train, validation, records = [], [], []
     for number, case in enumerate(used):
         progress.update(number / total, case.name)
         canvas, sha256 = load_case(cache, case, progress)
         (train if parts[case.patient] == "train" else validation).append(canvas)
         records.append(CaseRecord(case.name, parts[case.patient], sha256))
+    for number, case in enumerate(backgrounds, start=len(used)):
+        progress.update(number / total, case.name)
+        canvas, sha256 = load_background(cache, case, progress)
+        train.append(canvas)
+        records.append(CaseRecord(case.name, "train", sha256))
     for case in cases:
         if case not in used and parts[case.patient] != "train":
             records.append(CaseRecord(case.name, parts[case.patient], flair_sha256(cache, case.images["FLAIR"])))
     _check_no_image_twice(records)
     shapes = [shape for canvas in train if (shape := shapes_of(canvas)) is not None]
-    for number, folder in enumerate(tissue, start=len(used)):
+    for number, folder in enumerate(tissue, start=len(used) + len(backgrounds)):
         progress.update(number / total, f"tissue map of {folder.parent.name}")
         train.append(load_tissue(cache, folder))
-    for number, path in enumerate(shape_files, start=len(used) + len(tissue)):
+    for number, path in enumerate(shape_files, start=total - len(shape_files)):
         progress.update(number / total, f"lesions of {path.parents[1].name}")
         shapes += [shape] if (shape := load_shapes(cache, path)) is not None else []
     name, licence = _described(root)
-    count = sum(record.part == "train" for record in records)
+    count = sum(record.part == "train" for record in records) - len(backgrounds)
     source = f"{name}: {count} annotated case{'' if count == 1 else 's'}"
+    source += f", {len(backgrounds)} without annotation (as background)" if backgrounds else ""
     source += f", lesion masks of {len(shape_files)} others (shapes painted)" if shape_files else ""
     source += f", {len(tissue)} tissue maps" if tissue else ""
     return TrainingSet(train, shapes, validation, records, [f"{source}; licence: {licence}"], licence)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from MSLesionSegTrainingLib.deep_supervision import supervised_loss
-from MSLesionSegTrainingLib.losses import LOSSES, dice_cross_entropy, focal_tversky
+from MSLesionSegTrainingLib.losses import LOSSES, UNSURE, dice_cross_entropy, focal_tversky
 
 
 @pytest.fixture
@@ -47,3 +47,23 @@ def test_coarser_resolutions_keep_small_lesions_and_weigh_less(target):
     wrong = supervised_loss(dice_cross_entropy, (40 * small - 20, torch.full_like(halved, -20.0)), small)
     alone = dice_cross_entropy(torch.full_like(halved, -20.0), halved)
     assert float(wrong) == pytest.approx(float(alone) / 3, abs=1e-3)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_what_is_unsure_counts_neither_way(target, name):
+    half = target.clone()
+    half[1] = UNSURE
+    logits = torch.randn(target.shape, generator=torch.Generator().manual_seed(0))
+    alone = LOSSES[name](logits[:1], target[:1])
+    assert float(LOSSES[name](logits, half)) == pytest.approx(float(alone), abs=1e-6)
+    logits.requires_grad_()
+    LOSSES[name](logits, half).backward()
+    assert (logits.grad[1] == 0).all() and (logits.grad[0] != 0).all()
+
+
+def test_a_coarse_voxel_is_unsure_where_no_lesion_but_something_unsure_lies_in_it(target):
+    drawn = torch.zeros_like(target)
+    drawn[0, 0, 0, 0, 0], drawn[0, 0, 1, 0, 0], drawn[0, 0, 2, 0, 0] = 1, UNSURE, UNSURE
+    halved = torch.full((2, 1, 4, 4, 4), -20.0)
+    halved[0, 0, 0, 0, 0], halved[0, 0, 1, 0, 0] = 20, 20  # a lesion, and what is left open
+    assert float(supervised_loss(dice_cross_entropy, (40 * drawn - 20, halved), drawn)) < 0.001

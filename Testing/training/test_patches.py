@@ -7,7 +7,9 @@ import torch
 
 from MSLesionSegTrainingLib.appearance import vary_appearance
 from MSLesionSegTrainingLib.brain_place import BrainBox, between, brain_box
-from MSLesionSegTrainingLib.canvases import shape_mask
+from MSLesionSegTrainingLib.canvases import background_canvas, real_canvas, shape_mask
+from MSLesionSegTrainingLib.case_index import index_case
+from MSLesionSegTrainingLib.losses import UNSURE
 from MSLesionSegTrainingLib.painting import LesionLevels, blur, measure_levels, paint
 from MSLesionSegTrainingLib.patches import PatchDataset, PatchRecipe
 from MSLesionSegTrainingLib.samplers import make_sampler
@@ -138,3 +140,21 @@ def test_shapes_of_a_smaller_brain_are_painted_where_they_lie_in_it(study_canvas
     assert 600 < np.median(volumes) < 1400  # 113 voxels times 8
     centre = (shares[0][..., None] * places).sum((0, 1, 2)) / shares[0].sum()
     assert torch.allclose(centre, torch.tensor([24.0, 24.0, 36.0]), atol=2.5)
+
+
+def test_in_a_background_the_unsure_is_left_open_and_painted_lesions_are_learnt(study_canvas, brain, shapes):
+    unsure = study_canvas.lesion[0].numpy() > 0
+    index = index_case(study_canvas.channels[0].numpy(), brain & ~unsure, unsure & False)
+    canvas = background_canvas("raw", study_canvas.channels.numpy(), brain, unsure, (True, True, True), index)
+    kinds = {UNSURE: 0, 0.0: 0, 1.0: 0}
+    drawn = patches([canvas], shapes, painted=1.0, blobs=0.0)
+    for images, label in (drawn[number] for number in range(12)):
+        assert images.shape == (3, 32, 32, 32)
+        for kind in kinds:
+            kinds[kind] += int((label == kind).sum())
+        assert sum(int((label == kind).sum()) for kind in kinds) == label.numel()
+    assert kinds[UNSURE] > 300 and kinds[1.0] > 300
+    same = real_canvas("raw", study_canvas.channels.numpy(), brain, unsure & False)
+    unpainted = patches([same], shapes, painted=0.0, blobs=0.0)
+    without = sum(int((unpainted[number][1] == 1).sum()) for number in range(4))
+    assert without == 0

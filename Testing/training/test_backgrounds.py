@@ -1,0 +1,178 @@
+"""Scans without annotation as backgrounds: what is left open, what counts as no lesion, who trains on them."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from cohort import make_cohort
+
+from MSLesionSegLib.cli_runner import run
+from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.finish import FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
+from MSLesionSegLib.images import read_image
+from MSLesionSegLib.lesion_table import lesion_table, write_lesion_csv
+from MSLesionSegLib.lesions import label_lesions
+from MSLesionSegLib.nifti import read_nifti, write_nifti
+from MSLesionSegLib.protocol import SilentProgress
+from MSLesionSegLib.provenance import FORMAT_VERSION, PROVENANCE_FILE, TOOL
+from MSLesionSegTrainingLib.background_labels import FALSE_LESION, NO_LESION, UNSURE_PLACE
+from MSLesionSegTrainingLib.backgrounds import Background, background_labels, make_backgrounds
+from MSLesionSegTrainingLib.cases import index_cases
+from MSLesionSegTrainingLib.cli import build_app
+from MSLesionSegTrainingLib.prepared_cache import PreparedCache
+from MSLesionSegTrainingLib.split import write_split
+from MSLesionSegTrainingLib.training_set import load_training_set
+
+SURE, DOUBTED = (22, 30, 20), (22, 30, 32)
+"""Voxels (z, y, x) in the made-up brains."""
+
+
+def write_result(root: Path, name: str, *, confident: bool = True) -> None:
+    """What ``batch`` leaves of a case: a lesion that is sure, one that is doubtful, a haze about the first."""
+    flair = read_image(root / name / "anat" / f"{name}_FLAIR.nii.gz")
+    probability = np.zeros(flair.GetSize()[::-1], np.float32)
+    probability[20:25, 28:33, 18:23] = 0.2
+    probability[21:24, 29:32, 19:22] = 0.9
+    probability[21:24, 29:32, 31:34] = 0.4
+    mask = probability > 0.3
+    labels = label_lesions(mask)
+    folder = root / "derivatives/presegmented" / name
+    folder.mkdir(parents=True)
+
+    def image(array: np.ndarray) -> sitk.Image:
+        made = sitk.GetImageFromArray(array)
+        made.CopyInformation(flair)
+        return made
+
+    lesions = lesion_table(image(labels.astype(np.int32)), image(probability))
+    doubted = labels[DOUBTED]
+    if confident:
+        lesions = [
+            replace(one, confidence=0.3 if one.id == doubted else 0.9, doubtful="low" if one.id == doubted else "")
+            for one in lesions
+        ]
+    write_nifti(folder / FLAIR_FILE, flair)
+    write_nifti(folder / MASK_FILE, image(mask.astype(np.uint8)))
+    write_nifti(folder / PROBABILITY_FILE, image(probability))
+    write_lesion_csv(folder / TABLE_FILE, lesions, threshold=0.3, min_mm3=3)
+    blocks = {"settings": {}, "outputs": {}, "run": {}, "models": {"lesion": {"name": "tiny", "version": "1.0"}}}
+    record = {"tool": TOOL, "format_version": FORMAT_VERSION, **blocks}
+    (folder / PROVENANCE_FILE).write_text(json.dumps(record))
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """Four patients; the first is annotated, the second and third were segmented, the third is kept for a test."""
+    folder = make_cohort(tmp_path / "set", 4, broken=False)
+    flair = read_image(folder / "sub-01/anat/sub-01_FLAIR.nii.gz")
+    mask = np.zeros(flair.GetSize()[::-1], np.uint8)
+    mask[21:24, 29:32, 19:22] = 1
+    annotated = sitk.GetImageFromArray(mask)
+    annotated.CopyInformation(flair)
+    annotations = folder / "derivatives/annotations/sub-01/anat"
+    annotations.mkdir(parents=True)
+    write_nifti(annotations / "sub-01_label-lesion_mask.nii.gz", annotated)
+    write_split(folder, {"sub-01": "train", "sub-02": "train", "sub-03": "test", "sub-04": "train"})
+    for name in ("sub-02", "sub-03"):
+        write_result(folder, name)
+    return folder
+
+
+def command(*words) -> int:
+    """Exit code of ``mslesionseg background``."""
+    return run(build_app(), ["background", *map(str, words), "--progress", "none"])
+
+
+def test_sure_places_are_left_open_with_their_haze_and_doubtful_ones_count_as_none():
+    probability, labels = np.zeros((9, 9, 40), np.float32), np.zeros((9, 9, 40), int)
+    probability[4, 4, 4:9], labels[4, 4, 5:8] = 0.9, 1
+    probability[4, 4, 14:19], labels[4, 4, 15:18] = 0.4, 2
+    probability[4, 4, 24:29] = 0.2  # not listed
+    probability[4, 4, 32:38], labels[4, 4, 32:34], labels[4, 4, 36:38] = 0.5, 3, 4  # one place, one of two doubted
+    found = background_labels(probability, labels, [2, 3], (3.0, 1.0, 1.0))
+    row = "".join(str(value) for value in found[4, 4])
+    assert row == "0001111111000002220000011111110111111110"
+    assert (found[4, 5, 3:10] == UNSURE_PLACE).all() and not found[3].any()
+
+
+def test_backgrounds_are_made_of_what_was_segmented_and_not_annotated(root):
+    made = make_backgrounds(root, (), SilentProgress())
+    # 125 voxels of 27 mm3.
+    assert made == [Background("sub-02", 3.38, 1), Background("sub-03", 3.38, 1)]
+    path = root / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
+    labels = sitk.GetArrayFromImage(read_nifti(path))
+    assert (labels[SURE], labels[DOUBTED], labels[10, 30, 25]) == (UNSURE_PLACE, FALSE_LESION, NO_LESION)
+    assert labels[20, 28, 18] == UNSURE_PLACE and (labels == FALSE_LESION).sum() == 27
+    told = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
+    assert told["Model"] == {"name": "tiny", "version": "1.0"} and told["PerhapsProbability"] == 0.1
+    assert sorted(p.name for p in (root / "derivatives/backgrounds").iterdir()) == ["sub-02", "sub-03"]
+
+
+def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root):
+    assert command(root) == 0
+    cases = {case.name: case for case in index_cases(root)[0]}
+    assert [name for name, case in cases.items() if case.background is not None] == ["sub-02", "sub-03"]
+    data = load_training_set(root, PreparedCache(root.parent / "cache"), None, SilentProgress())
+    assert [canvas.name for canvas in data.canvases] == ["sub-01", "sub-02"]
+    annotated, raw = data.canvases
+    assert annotated.unsure is None and annotated.lesion.any()
+    assert not raw.lesion.any() and len(raw.index.lesions) == 0
+    assert abs(float(raw.unsure.sum()) - 125 * 27) < 30
+    assert abs(len(raw.index.false_positives) - 27 * 27) < 30
+    assert {(record.case, record.part) for record in data.records} == {
+        ("sub-01", "train"),
+        ("sub-02", "train"),
+        ("sub-03", "test"),
+    }
+    assert data.sources[0].startswith("an unnamed data set: 1 annotated case, 1 without annotation (as background)")
+
+
+def test_a_case_that_is_annotated_later_is_no_background_any_more(root):
+    assert command(root, "sub-02") == 0
+    annotations = root / "derivatives/annotations/sub-02/anat"
+    annotations.mkdir(parents=True)
+    mask = read_nifti(root / "derivatives/presegmented/sub-02" / MASK_FILE)
+    write_nifti(annotations / "sub-02_label-lesion_mask.nii.gz", mask)
+    case = next(case for case in index_cases(root)[0] if case.name == "sub-02")
+    assert case.mask is not None and case.background is None
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "sentence"),
+    [
+        ("sub-01", 2, "sub-01 is annotated: "),
+        ("sub-04", 3, "sub-04 was not segmented: "),
+        ("sub-09", 2, "There is no case sub-09 in "),
+    ],
+)
+def test_what_cannot_be_a_background_is_told(root, capsys, name, code, sentence):
+    assert command(root, name) == code
+    assert sentence in capsys.readouterr().err
+    assert not (root / "derivatives/backgrounds").exists()
+
+
+def test_a_result_of_another_flair_or_without_confidence_is_refused(root, capsys):
+    write_result(root, "sub-04", confident=False)
+    assert command(root, "sub-04") == 3
+    assert "have no confidence" in capsys.readouterr().err
+    sitk.WriteImage(
+        read_image(root / "sub-01/anat/sub-01_FLAIR.nii.gz"),
+        str(root / "derivatives/presegmented/sub-02" / FLAIR_FILE),
+    )
+    assert command(root, "sub-02") == 3
+    assert "is a result of another FLAIR than" in capsys.readouterr().err
+
+
+def test_a_background_that_does_not_fit_is_told_like_a_mask_that_does_not(root):
+    assert command(root, "sub-02") == 0
+    path = root / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
+    labels = read_nifti(path)
+    write_nifti(path, labels * 3)
+    with pytest.raises(StudyError, match="holds other values than 0, 1 and 2"):
+        load_training_set(root, PreparedCache(root.parent / "cache"), None, SilentProgress())
+    labels.SetSpacing((2.0, 2.0, 2.0))
+    write_nifti(path, labels)
+    assert [problem.case for problem in index_cases(root)[1]] == ["sub-02"]
