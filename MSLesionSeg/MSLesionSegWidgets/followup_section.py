@@ -24,18 +24,18 @@ from MSLesionSegScene.volumes import node_to_image
 from .folder_dialog import EXPORT_FOLDER_KEY, ask_folder, open_page
 from .followup_table import FollowupTable
 from .install_dialog import ensure_installed
-from .message_line import MessageLine
 from .panel_context import PanelContext
 from .quality_line import show_warnings
-from .result_run import ResultRun, unused_folder
+from .result_run import unused_folder
+from .result_section import ResultSection
 from .time_left import time_words
-from .worker_end import CANCELLED, DONE, INSTALL_HINT, End
+from .worker_end import INSTALL_HINT
 from .worker_lines import Step
 
 RESULT_KEY = "MSLesionSeg/ResultFolder"
 
 
-class FollowupSection:
+class FollowupSection(ResultSection):
     """Compares two studies of the scene, or one of them with a result on the disk.
 
     Args:
@@ -46,32 +46,23 @@ class FollowupSection:
 
     def __init__(self, ui: Any, context: PanelContext, show_page: Callable[[Path], None] = open_page) -> None:
         self._ui = ui
-        self._context = context
-        self._show_page = show_page
-        self._message = MessageLine(ui.followupMessage)
         self._table = FollowupTable(ui.followupTable, self._go_to)
         self._folders: list[str] = []
-        self._done: Callable[[], None] = lambda: None
-        self.run = ResultRun(self._ended)
+        super().__init__(context, ui.followupMessage, ui.followupProgress, ui.followupCancelButton, show_page)
         self.run.worker.on_step = self._step
         ui.baselineFolderButton.connect("clicked()", self.add_folder)
         ui.compareButton.connect("clicked()", self.compare)
-        ui.followupCancelButton.connect("clicked()", self.cancel)
         ui.followupViewsButton.connect("clicked()", self.show_views)
         ui.reviewViewsButton.connect("clicked()", self.back_to_review)
         ui.followupPageButton.connect("clicked()", self.open_page)
-        context.listen(self.refresh)
 
     def refresh(self) -> None:
         """Show the studies that can be compared, and the comparison that the scene holds."""
+        super().refresh()
         studies = [(study.flair.GetName(), study.flair.GetID()) for study in self._context.state.with_results()]
         _fill(self._ui.baselineCombo, [*studies, *((folder, folder) for folder in self._folders)], len(studies) - 1)
         _fill(self._ui.followupCombo, studies, 0)
-        running = self.run.running
-        self._ui.compareButton.setEnabled(bool(studies) and not running and not self._context.busy)
-        self._ui.followupProgress.setVisible(running)
-        self._ui.followupCancelButton.setVisible(running)
-        self._ui.followupCancelButton.setEnabled(not self.run.worker.cancelling)
+        self._ui.compareButton.setEnabled(bool(studies) and not self.run.running and not self._context.busy)
         data = FollowupState(self._context.scene).data
         self._ui.followupResult.setVisible(bool(data))
         changes = [row for row in data.get("changes", []) if row["kind"] != STABLE]
@@ -122,22 +113,11 @@ class FollowupSection:
                 return ("followup", *dates, "--out", str(out))
 
             with slicer.util.WaitCursor():
-                image = (
-                    node_to_image(earlier.flair, to_world=False) if earlier else read_nifti(Path(before, FLAIR_FILE))
-                )
-                self._done = lambda: load_comparison(self._context.scene, image, name, flair, out)
+                image = _flair(earlier, Path(before))
+                self._done = lambda _end: self._show(image, name, flair, out)
                 self.run.start(prepare, out)
             self._ui.followupProgress.setValue(0)
             self.refresh()
-
-    def cancel(self) -> None:
-        """End the run; nothing is left of it."""
-        self.run.cancel()
-        self.refresh()
-
-    def close(self) -> None:
-        """End the run before the panel goes."""
-        self.run.close()
 
     def show_views(self) -> None:
         """Both dates and the subtraction side by side."""
@@ -166,17 +146,9 @@ class FollowupSection:
         self._ui.followupProgress.setValue(round(step.fraction * self._ui.followupProgress.maximum))
         self._message.say(", ".join(part for part in (step.message, time_words(seconds)) if part))
 
-    def _ended(self, end: End) -> None:
-        self._message.clear()
-        if end.kind == DONE:
-            with self._message.trying():
-                self._done()
-                self.show_views()
-        elif end.kind == CANCELLED:
-            self._message.say(end.message)
-        else:
-            self._message.fail(end.message, end.hint)
-        self.refresh()
+    def _show(self, baseline: sitk.Image, name: str, flair: Any, folder: Path) -> None:
+        load_comparison(self._context.scene, baseline, name, flair, folder)
+        self.show_views()
 
     def _go_to(self, row: dict[str, Any]) -> None:
         centre_on_change(self._context.scene, row)

@@ -6,6 +6,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from .table_columns import set_columns
+
 
 def kind_words(kind: str) -> str:
     """A kind of change in words."""
@@ -39,14 +41,7 @@ class FollowupTable:
             _("Volume of the whole lesion at baseline, mL"),
             _("Volume of the whole lesion at follow-up, mL"),
         )
-        table.setColumnCount(len(titles))
-        table.setHorizontalHeaderLabels(titles)
-        for column, hint in enumerate(hints):
-            table.horizontalHeaderItem(column).setToolTip(hint)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setStretchLastSection(True)
+        set_columns(table, titles, hints)
         table.connect("itemSelectionChanged()", self._selected)
 
     def show(self, rows: Sequence[dict[str, Any]]) -> None:

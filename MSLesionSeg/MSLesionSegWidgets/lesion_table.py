@@ -11,6 +11,8 @@ from MSLesionSegLib.lesion_confidence import CONFIDENCE_NOTICE
 from MSLesionSegLib.location import DEEP, INFRATENTORIAL, JUXTACORTICAL, PERIVENTRICULAR
 from MSLesionSegScene.review import LesionRow
 
+from .table_columns import set_columns
+
 NUMBER, VOLUME, DIAMETER, PROBABILITY, LOCATION, STATE = range(6)
 SHORT = {PERIVENTRICULAR: "PV", JUXTACORTICAL: "JC", INFRATENTORIAL: "IT", DEEP: "WM"}
 """Locations as the table has room for."""
@@ -68,16 +70,11 @@ class LesionTable:
             "\n".join([_("Where its largest share lies, and how large that is"), *_LEGEND]),
             _("Your decision"),
         )
-        table.setColumnCount(len(titles))
-        table.setHorizontalHeaderLabels(titles)
-        for column, hint in enumerate(hints):
-            table.horizontalHeaderItem(column).setToolTip(hint)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setMinimumSectionSize(24)
-        table.horizontalHeader().setSectionResizeMode(LOCATION, qt.QHeaderView.Stretch)
-        table.horizontalHeader().setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
+        header = set_columns(table, titles, hints)
+        header.setStretchLastSection(False)
+        header.setMinimumSectionSize(24)
+        header.setSectionResizeMode(LOCATION, qt.QHeaderView.Stretch)
+        header.setSortIndicator(NUMBER, qt.Qt.AscendingOrder)
         table.connect("itemSelectionChanged()", self._selected)
 
     @property

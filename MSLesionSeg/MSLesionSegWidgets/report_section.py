@@ -14,16 +14,16 @@ from MSLesionSegScene.result_folder import write_result_folder
 from .folder_dialog import EXPORT_FOLDER_KEY, ask_folder, open_page
 from .install_dialog import ensure_installed
 from .install_dicom import ensure_dicom
-from .message_line import MessageLine
 from .panel_context import PanelContext
-from .result_run import ResultRun, unused_folder
-from .worker_end import CANCELLED, DONE, INSTALL_HINT, End
+from .result_run import unused_folder
+from .result_section import ResultSection
+from .worker_end import INSTALL_HINT, End
 
 DICOM_KEY = "MSLesionSeg/StudyFolder"
 PAGE = "report.html"
 
 
-class ReportSection:
+class ReportSection(ResultSection):
     """Writes the report and the DICOM files of the reader's lesions.
 
     Args:
@@ -34,24 +34,16 @@ class ReportSection:
 
     def __init__(self, ui: Any, context: PanelContext, show_page: Callable[[Path], None] = open_page) -> None:
         self._ui = ui
-        self._context = context
-        self._open_page = show_page
-        self._message = MessageLine(ui.reportMessage)
-        self._done: Callable[[End], None] = lambda _end: None
-        self.run = ResultRun(self._ended)
+        super().__init__(context, ui.reportMessage, ui.reportProgress, ui.reportCancelButton, show_page)
         ui.reportButton.connect("clicked()", self.write_report)
         ui.dicomButton.connect("clicked()", self.write_dicom)
-        ui.reportCancelButton.connect("clicked()", self.cancel)
-        context.listen(self.refresh)
 
     def refresh(self) -> None:
         """Let the buttons be pressed where there is something to write."""
+        super().refresh()
         ready = self._context.review.has_result and not self._context.busy and not self.run.running
         self._ui.reportButton.setEnabled(ready)
         self._ui.dicomButton.setEnabled(ready)
-        self._ui.reportProgress.setVisible(self.run.running)
-        self._ui.reportCancelButton.setVisible(self.run.running)
-        self._ui.reportCancelButton.setEnabled(not self.run.worker.cancelling)
 
     def write_report(self) -> None:
         """Ask for a folder, write the report into a new one in it, and open its page."""
@@ -86,15 +78,6 @@ class ReportSection:
             self._done = lambda end: self._tell_dicom(out, end)
             self._start(out, lambda result, lesions: ("dicom", result, "--lesions", lesions, "--source", str(source)))
 
-    def cancel(self) -> None:
-        """End the run; nothing is left of it."""
-        self.run.cancel()
-        self.refresh()
-
-    def close(self) -> None:
-        """End the run before the panel goes."""
-        self.run.close()
-
     def _start(self, out: Path, words: Callable[[str, str], tuple[str, ...]]) -> None:
         def prepare(folder: Path) -> tuple[str, ...]:
             lesions = write_result_folder(self._context.state, folder / "result")
@@ -104,18 +87,9 @@ class ReportSection:
             self.run.start(prepare, out)
         self.refresh()
 
-    def _ended(self, end: End) -> None:
-        self.refresh()
-        if end.kind == DONE:
-            self._done(end)
-        elif end.kind == CANCELLED:
-            self._message.say(end.message)
-        else:
-            self._message.fail(end.message, end.hint)
-
     def _show_report(self, out: Path) -> None:
         self._message.say(_("The report lies in {page}.").format(page=out / PAGE))
-        self._open_page(out / PAGE)
+        self._show_page(out / PAGE)
 
     def _tell_dicom(self, out: Path, end: End) -> None:
         text = _("Segmentation and Structured Report of {count} lesions, {volume:.2f} mL, lie in {folder}.")

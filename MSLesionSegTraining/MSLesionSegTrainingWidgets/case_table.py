@@ -9,6 +9,7 @@ import qt
 from slicer.i18n import tr as _
 
 from MSLesionSegTrainingLib.worklist.work_list import WorkCase, ordered
+from MSLesionSegWidgets.table_columns import set_columns
 
 from .case_words import case_hint, case_state, short_time
 
@@ -46,15 +47,7 @@ class CaseTable:
             _("When something was done last"),
             _("Which images there are"),
         )
-        table.setColumnCount(len(titles))
-        table.setHorizontalHeaderLabels(titles)
-        for column, hint in enumerate(hints):
-            table.horizontalHeaderItem(column).setToolTip(hint)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
-        header = table.horizontalHeader()
-        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        header.setStretchLastSection(True)
+        header = set_columns(table, titles, hints)
         header.setSectionsClickable(True)
         header.setSortIndicatorShown(True)
         header.connect("sectionClicked(int)", self._order)

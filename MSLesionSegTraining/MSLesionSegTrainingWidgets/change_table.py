@@ -6,6 +6,8 @@ from typing import Any
 import qt
 from slicer.i18n import tr as _
 
+from MSLesionSegWidgets.table_columns import set_columns
+
 from .comparison import ChangedLesion
 
 
@@ -37,13 +39,7 @@ class ChangeTable:
         self._quiet = False
         self._lesions: Sequence[ChangedLesion] = ()
         titles = [_("Case"), _("What"), _("mm3"), _("Centre, RAS mm")]
-        table.setColumnCount(len(titles))
-        table.setHorizontalHeaderLabels(titles)
-        table.verticalHeader().setVisible(False)
-        table.verticalHeader().setDefaultSectionSize(table.fontMetrics().height() + 6)
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.horizontalHeader().setStretchLastSection(True)
-        table.horizontalHeader().setSortIndicator(0, qt.Qt.AscendingOrder)
+        set_columns(table, titles).setSortIndicator(0, qt.Qt.AscendingOrder)
         table.connect("itemSelectionChanged()", self._selected)
 
     @property

@@ -1,5 +1,6 @@
 """The test host for all tests of the Slicer modules: real MRML, real Qt, no desktop program."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,3 +72,27 @@ def opened_training(qt_host) -> Iterator[Any]:
     qt_host.app.processEvents()
     yield Person(qt_host, widget)
     qt_host.close_module(widget)
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """A folder of three studies that the model has gone through, for a work list."""
+    from Testing.slicer.worklist_studies import make_studies
+
+    return make_studies(tmp_path / "studies")
+
+
+@pytest.fixture
+def anna(opened_training, root) -> Any:
+    """Anna before the work list of these studies."""
+    from Testing.slicer.worklist_person import before_list
+
+    return before_list(opened_training, root, "Anna")
+
+
+@pytest.fixture
+def picture_folder(tmp_path) -> Path:
+    """Where pictures go: ``MSLESIONSEG_PICTURES``, which keeps them, or a folder of the test."""
+    chosen = Path(os.environ.get("MSLESIONSEG_PICTURES") or tmp_path / "pictures")
+    chosen.mkdir(parents=True, exist_ok=True)
+    return chosen

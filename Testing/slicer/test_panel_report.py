@@ -15,7 +15,7 @@ from Testing.slicer.scene_results import flair_image, probability_map, reviewed_
 def pages(opened):
     """The pages that were shown in the browser."""
     shown = []
-    opened.panel.report._open_page = shown.append
+    opened.panel.report._show_page = shown.append
     opened.ui.exportSection.collapsed = False
     return shown
 

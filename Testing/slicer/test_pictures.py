@@ -3,17 +3,14 @@
 MSLESIONSEG_PICTURES=Resources/Screenshots python -m pytest -m acceptance Testing/slicer/test_pictures.py
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK as sitk
 from scipy import ndimage
+from Testing.slicer.documentation_pictures import LARGEST_KB, VIEW, save_beside_views
 from Testing.slicer.scene_results import add_volume, on_image, reviewed_result, write_result
-
-VIEW = (400, 400)
-LARGEST_KB = 400
 
 
 def differing(first: np.ndarray, second: np.ndarray) -> int:
@@ -36,41 +33,16 @@ def test_a_view_shows_the_image_and_the_readers_lesions_without_the_rejected(sce
     assert 100 < differing(with_lesion, without) < 4000
 
 
-def save_beside_views(qt_host, section, file: Path) -> None:
-    """A section of the panel with what the slice views show to the right of it, as one picture."""
-    import slicer
-    from Testing.host.pictures import picture_of_views
-
-    qt = qt_host.qt
-    views = picture_of_views(qt_host.logics, slicer.app.layoutManager().sliceViewNames(), VIEW)
-    assert len(np.unique(views)) > 100
-    picture = qt.QImage(views.tobytes(), views.shape[1], views.shape[0], views.shape[1] * 3, qt.QImage.Format_RGB888)
-    panel = section.grab().toImage()
-    both = qt.QImage(panel.width() + picture.width(), max(panel.height(), picture.height()), qt.QImage.Format_RGB32)
-    both.fill(qt.QColor(0, 0, 0))
-    painter = qt.QPainter(both)
-    painter.drawImage(0, 0, panel)
-    painter.drawImage(panel.width(), (both.height() - picture.height()) // 2, picture)
-    painter.end()
-    assert both.save(str(file))
-
-
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """Where the pictures go."""
-    chosen = Path(os.environ.get("MSLESIONSEG_PICTURES") or tmp_path / "pictures")
-    chosen.mkdir(parents=True, exist_ok=True)
-    return chosen
-
-
 @pytest.mark.acceptance
-def test_the_pictures_of_the_documentation_are_made_of_the_phantom(opened, qt_host, phantom_study, folder, tmp_path):
+def test_the_pictures_of_the_documentation_are_made_of_the_phantom(
+    opened, qt_host, phantom_study, picture_folder, tmp_path
+):
     person, ui = opened, opened.ui
     person.widget.parent.resize(400, 1100)
 
     def keep(name: str, widget: object) -> None:
         qt_host.app.processEvents()
-        assert widget.grab().save(str(folder / f"{name}.png"))
+        assert widget.grab().save(str(picture_folder / f"{name}.png"))
 
     qt_host.file_answers.append(str(phantom_study))
     person.menu("loadButton", "Folder...")
@@ -86,7 +58,7 @@ def test_the_pictures_of_the_documentation_are_made_of_the_phantom(opened, qt_ho
     keep("review", ui.reviewSection)
     person.click_row([row[0] for row in person.table()].index("1"))
 
-    save_beside_views(qt_host, ui.reviewSection, folder / "module.png")
+    save_beside_views(qt_host, ui.reviewSection, picture_folder / "module.png")
 
     ui.exportSection.collapsed = False
     ui.annotatorEdit.setText("reader 7")
@@ -94,12 +66,14 @@ def test_the_pictures_of_the_documentation_are_made_of_the_phantom(opened, qt_ho
     person.press("dataSetButton")
     ui.exportMessage.setText(ui.exportMessage.text.replace(str(tmp_path), "..."))
     keep("export", ui.exportSection)
-    for file in (folder / f"{name}.png" for name in ("inputs", "segment", "review", "module", "export")):
+    for file in (picture_folder / f"{name}.png" for name in ("inputs", "segment", "review", "module", "export")):
         assert 2 < file.stat().st_size / 1024 < LARGEST_KB, file
 
 
 @pytest.mark.acceptance
-def test_two_dates_of_the_phantom_are_compared_and_pictured(opened, qt_host, scene, phantom_study, folder, tmp_path):
+def test_two_dates_of_the_phantom_are_compared_and_pictured(
+    opened, qt_host, scene, phantom_study, picture_folder, tmp_path
+):
     """At the later date a lesion of 6 mm radius has come, and another has gone."""
     person, ui = opened, opened.ui
     person.widget.parent.resize(400, 1100)
@@ -118,7 +92,7 @@ def test_two_dates_of_the_phantom_are_compared_and_pictured(opened, qt_host, sce
     )
     ui.followupTable.selectRow(0)
     qt_host.app.processEvents()
-    save_beside_views(qt_host, ui.followupSection, folder / "followup.png")
+    save_beside_views(qt_host, ui.followupSection, picture_folder / "followup.png")
 
 
 def add_phantom_date(scene, study: Path, folder: Path, name: str, later: bool) -> None:

@@ -1,12 +1,10 @@
 """Several annotators on one folder, in the panel: claims, taking over, second readings."""
 
 import numpy as np
-import pytest
 from Testing.slicer.scene_results import BLOCKS, block
 from Testing.slicer.worklist_person import (
     DONE,
     age,
-    before_list,
     by_name,
     cells,
     decide,
@@ -16,24 +14,13 @@ from Testing.slicer.worklist_person import (
     reader_mask,
     voxels,
 )
-from Testing.slicer.worklist_studies import make_studies, model_mask
+from Testing.slicer.worklist_studies import model_mask
 
 from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegTrainingLib.worklist.claims import see_claim, take_case
 from MSLesionSegTrainingLib.worklist.drafts import DRAFT_FILE
 from MSLesionSegTrainingLib.worklist.saving import finish_case
 from MSLesionSegTrainingLib.worklist.work_list import work_folder
-
-
-@pytest.fixture
-def root(tmp_path):
-    return make_studies(tmp_path / "studies")
-
-
-@pytest.fixture
-def anna(opened_training, root):
-    """Anna before the work list of three studies."""
-    return before_list(opened_training, root, "Anna")
 
 
 def test_a_claim_of_ones_own_from_a_window_that_is_gone_is_taken_over_with_a_word(anna, root):

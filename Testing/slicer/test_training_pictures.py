@@ -3,12 +3,10 @@
 MSLESIONSEG_PICTURES=Resources/Screenshots python -m pytest -m acceptance Testing/slicer/test_training_pictures.py
 """
 
-import os
 import shutil
-from pathlib import Path
 
-import numpy as np
 import pytest
+from Testing.slicer.documentation_pictures import LARGEST_KB, save_beside_views
 from Testing.slicer.training_person import training_panel
 
 from MSLesionSegLib.protocol import SilentProgress
@@ -16,42 +14,19 @@ from MSLesionSegTrainingLib.cases import ANNOTATIONS
 from MSLesionSegTrainingLib.example_set import make_example_set
 from MSLesionSegTrainingLib.worklist.work_list import work_list
 
-VIEW = (400, 400)
-LARGEST_KB = 400
 WAIT_S = 2400
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """Where the pictures go."""
-    chosen = Path(os.environ.get("MSLESIONSEG_PICTURES") or tmp_path / "pictures")
-    chosen.mkdir(parents=True, exist_ok=True)
-    return chosen
-
-
-def beside(qt, widget, views: np.ndarray):
-    """A widget and pictures of views side by side."""
-    picture = qt.QImage(views.tobytes(), views.shape[1], views.shape[0], views.shape[1] * 3, qt.QImage.Format_RGB888)
-    panel = widget.grab().toImage()
-    both = qt.QImage(panel.width() + picture.width(), max(panel.height(), picture.height()), qt.QImage.Format_RGB32)
-    both.fill(qt.QColor(0, 0, 0))
-    painter = qt.QPainter(both)
-    painter.drawImage(0, 0, panel)
-    painter.drawImage(panel.width(), (both.height() - picture.height()) // 2, picture)
-    painter.end()
-    return both
-
-
 @pytest.mark.acceptance
-def test_a_folder_is_gone_through_from_the_models_lesions_to_a_second_reading_and_pictured(qt_host, folder, tmp_path):
-    import slicer
-    from Testing.host.pictures import picture_of_views
+def test_a_folder_is_gone_through_from_the_models_lesions_to_a_second_reading_and_pictured(
+    qt_host, picture_folder, tmp_path
+):
 
     root = tmp_path / "studies"
     make_example_set(root, 3, SilentProgress())
     shutil.rmtree(root / ANNOTATIONS)
     with training_panel(qt_host, root, "worklist") as anna:
-        ui, section, qt = anna.ui, anna.section, qt_host.qt
+        ui, section = anna.ui, anna.section
         anna.widget.parent.resize(460, 1150)
         ui.annotatorEdit.setText("Anna")
         ui.presegmentSection.collapsed = False
@@ -61,7 +36,7 @@ def test_a_folder_is_gone_through_from_the_models_lesions_to_a_second_reading_an
         anna.widget.parent.resize(460, 620)
         ui.folderEdit.setText("/data/studies")
         qt_host.app.processEvents()
-        assert anna.widget.parent.grab().save(str(folder / "worklist.png"))
+        assert anna.widget.parent.grab().save(str(picture_folder / "worklist.png"))
         anna.wait(lambda: not section.presegment.job.running, WAIT_S)
         anna.wait(lambda: not section.data_set.job.running, WAIT_S)
         assert [case.state for case in section.table.cases] == ["pre-segmented"] * 3
@@ -84,9 +59,7 @@ def test_a_folder_is_gone_through_from_the_models_lesions_to_a_second_reading_an
         ui.folderEdit.setText("/data/studies")
         anna.widget.parent.resize(460, 1150)
         anna.pause(0.3)
-        views = picture_of_views(qt_host.logics, slicer.app.layoutManager().sliceViewNames(), VIEW)
-        assert len(np.unique(views)) > 100
-        assert beside(qt, anna.widget.parent, views).save(str(folder / "correct.png"))
+        save_beside_views(qt_host, anna.widget.parent, picture_folder / "correct.png")
 
         anna.press("closeCaseButton")
         ui.annotatorEdit.setText("Ben")
@@ -101,8 +74,8 @@ def test_a_folder_is_gone_through_from_the_models_lesions_to_a_second_reading_an
         ui.folderEdit.setText("/data/studies")
         anna.widget.parent.resize(460, 700)
         anna.pause(0.3)
-        assert anna.widget.parent.grab().save(str(folder / "dataset.png"))
+        assert anna.widget.parent.grab().save(str(picture_folder / "dataset.png"))
     states = {case.name: case.state for case in work_list(root, measure=False)}
     assert sorted(states.values()) == ["done", "in progress", "pre-segmented"]
     for name in ("worklist", "correct", "dataset"):
-        assert 2 < (folder / f"{name}.png").stat().st_size / 1024 < LARGEST_KB, name
+        assert 2 < (picture_folder / f"{name}.png").stat().st_size / 1024 < LARGEST_KB, name

@@ -3,11 +3,11 @@
 Those of the documentation are made as in ``test_training_pictures``.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
 import pytest
+from Testing.slicer.documentation_pictures import LARGEST_KB
 from Testing.slicer.training_person import end_processes_of, training_panel
 
 from MSLesionSegLib.protocol import SilentProgress
@@ -15,7 +15,6 @@ from MSLesionSegTrainingLib.example_set import make_example_set
 from MSLesionSegTrainingLib.run_following import RunState
 
 WAIT_S = 3600
-LARGEST_KB = 400
 
 
 def show(person: Any, run: Path) -> None:
@@ -52,16 +51,8 @@ def keep_pictures(host: Any, dataset: Path, run: Path, folder: Path) -> None:
         assert person.widget.parent.grab().save(str(folder / "promote.png"))
 
 
-@pytest.fixture
-def folder(tmp_path) -> Path:
-    """Where the pictures go."""
-    chosen = Path(os.environ.get("MSLESIONSEG_PICTURES") or tmp_path / "pictures")
-    chosen.mkdir(parents=True, exist_ok=True)
-    return chosen
-
-
 @pytest.mark.acceptance
-def test_the_shipped_model_is_retrained_on_synthetic_studies_and_pictured(qt_host, folder, tmp_path):
+def test_the_shipped_model_is_retrained_on_synthetic_studies_and_pictured(qt_host, picture_folder, tmp_path):
     dataset, run = tmp_path / "studies", tmp_path / "studies-runs" / "run-01"
     make_example_set(dataset, 3, SilentProgress())
     try:
@@ -73,8 +64,8 @@ def test_the_shipped_model_is_retrained_on_synthetic_studies_and_pictured(qt_hos
             person.wait(lambda: follower.state not in (RunState.running, RunState.none), WAIT_S)
             assert follower.state is RunState.done, person.ui.runMessage.text
             assert len(follower.run.epochs) == 2
-        keep_pictures(qt_host, dataset, run, folder)
+        keep_pictures(qt_host, dataset, run, picture_folder)
     finally:
         end_processes_of(tmp_path)
     for name in ("retrain", "promote"):
-        assert 2 < (folder / f"{name}.png").stat().st_size / 1024 < LARGEST_KB
+        assert 2 < (picture_folder / f"{name}.png").stat().st_size / 1024 < LARGEST_KB

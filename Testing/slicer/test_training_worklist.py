@@ -27,17 +27,6 @@ from MSLesionSegTrainingLib.worklist.drafts import DRAFT_FILE, read_draft
 from MSLesionSegTrainingLib.worklist.work_list import work_folder
 
 
-@pytest.fixture
-def root(tmp_path):
-    return make_studies(tmp_path / "studies")
-
-
-@pytest.fixture
-def anna(opened_training, root):
-    """Anna before the work list of three studies."""
-    return before_list(opened_training, root, "Anna")
-
-
 def test_the_list_shows_the_least_sure_case_first_and_a_click_on_a_title_gives_another_order(anna):
     assert [row[:4] for row in cells(anna)] == [
         ("sub-03", "pre-segmented", "12.53", ""),
