@@ -26,7 +26,6 @@ _ITEMS = {
     INFRATENTORIAL: "Infratentorial",
 }
 SPINAL_CORD = "Spinal cord"
-NOT_ASSESSED = "not on these images"
 
 
 @dataclass(frozen=True)

@@ -289,13 +289,6 @@ class Review:
         to_world = node_matrix(self.state.flair, to_world=True)
         centre_views(self.scene, (to_world @ [*nearest.tolist(), 1.0])[:3])
 
-    def next_key(self, key: str | None, step: int = 1) -> str | None:
-        """The key ``step`` rows further in :meth:`rows`, around the end; the first for None; None without rows."""
-        keys = [row.key for row in self.rows()]
-        if not keys:
-            return None
-        return keys[(keys.index(key) + step) % len(keys)] if key in keys else keys[0]
-
     def _need_result(self) -> None:
         if not self.has_result:
             raise StudyError("There is no result to review.", "Segment a study first.")

@@ -386,15 +386,6 @@ def test_the_views_are_centred_on_a_voxel_of_the_lesion_in_the_world(result, sce
         assert np.abs(shown - (-left + 25.0, -back, up)).max() < 2.5  # the centroid lies between voxels 8 and 9
 
 
-def test_next_and_previous_go_round_the_table(result):
-    _, review = result
-    assert review.next_key(None) == "1"
-    assert review.next_key("1") == "2"
-    assert review.next_key("1", -1) == "3"
-    assert review.next_key("3") == "1"
-    assert review.next_key("gone") == "1"
-
-
 def test_a_review_without_a_result_says_so(scene):
     review = Review(scene, ModuleState(scene))
     with pytest.raises(StudyError, match="There is no result to review"):
