@@ -17,7 +17,7 @@ from .change_table import ChangeTable
 from .comparison import FOLDER, REPORT_FILE, ChangedLesion, Comparison, read_comparison
 from .masks_job import MasksJob
 from .model_combo import list_into
-from .run_follower import RunFollower, chosen_run
+from .run_follower import RunFollower
 from .side_job import SideJob
 from .training_context import TrainingContext
 from .ui_files import load_ui
@@ -83,11 +83,7 @@ class PromoteSection:
 
     def refresh(self) -> None:
         """Show the run of the scene."""
-        run = chosen_run(self._context)
-        if run is None:
-            self.follower.forget()
-        else:
-            self.follower.follow(run)
+        self.follower.follow_chosen(self._context)
         self._show_buttons()
 
     def compare_or_cancel(self) -> None:

@@ -87,11 +87,7 @@ class RetrainSection:
 
     def refresh(self) -> None:
         """Show the data set and the run of the scene."""
-        run = chosen_run(self._context)
-        if run is None:
-            self.follower.forget()
-        else:
-            self.follower.follow(run)
+        self.follower.follow_chosen(self._context)
         folder = self._context.folder
         self.ui.retrainDataSetLabel.setText(
             _("Data set: {folder}").format(folder=folder)

@@ -67,6 +67,14 @@ class RunFollower:
         """Call ``listener`` whenever the run has told something, or another one is followed."""
         self._listeners.append(listener)
 
+    def follow_chosen(self, context: TrainingContext) -> None:
+        """Follow the run of the scene, or nothing where none is chosen."""
+        run = chosen_run(context)
+        if run is None:
+            self.forget()
+        else:
+            self.follow(run)
+
     def follow(self, folder: Path) -> None:
         """Follow the run in a folder from now on, as one that was started before Slicer was."""
         if self.run is not None and self.run.folder == folder:
