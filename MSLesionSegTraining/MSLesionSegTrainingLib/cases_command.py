@@ -32,7 +32,7 @@ def cases(
     if split:
         parts = extend_split(parts, [case.patient for case in found])
         write_split(dataset, parts)
-    masks = {case.name: "yes" if case.mask else "no" for case in found}
+    masks = {case.name: "yes" if case.mask else "background" if case.background else "no" for case in found}
     if check:
         voice.stage("check")
         for number, checked in enumerate(check_cases(found), start=1):

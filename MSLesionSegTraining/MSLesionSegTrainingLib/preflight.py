@@ -47,8 +47,8 @@ class PlannedCases:
 
     Attributes:
         train, validation, test: names of annotated cases.
-        unannotated: number of cases without a mask, which are not used.
-        prepared: number of annotated cases that are prepared already.
+        backgrounds: names of cases without a mask that are trained on as backgrounds.
+        prepared: number of these, but for the test, that are prepared already.
         known: cases of validation and test that the starting model was trained on.
         checked: number of hashes of cases in the starting model; None without one.
         twice: pairs of cases with one FLAIR.
@@ -58,7 +58,7 @@ class PlannedCases:
     train: tuple[str, ...]
     validation: tuple[str, ...]
     test: tuple[str, ...]
-    unannotated: int
+    backgrounds: tuple[str, ...]
     prepared: int
     known: tuple[str, ...]
     checked: int | None
@@ -68,7 +68,7 @@ class PlannedCases:
     @property
     def to_prepare(self) -> int:
         """Number of cases that the run has to prepare first."""
-        return len(self.train) + len(self.validation) - self.prepared
+        return len(self.train) + len(self.validation) + len(self.backgrounds) - self.prepared
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,9 @@ def plan_cases(
     }
     if not names["train"]:
         raise StudyError(f"{dataset} holds no annotated case to train on.", "docs/formats.md shows where masks lie.")
+    backgrounds = [case for case in cases if case.background is not None and parts[case.patient] == "train"]
     records, prepared = [], 0
-    looked_at = [case for case in cases if case.mask is not None or parts[case.patient] != "train"]
+    looked_at = [case for case in cases if case.mask is not None or parts[case.patient] != "train"] + backgrounds
     for number, case in enumerate(looked_at):
         progress.update(number / len(looked_at), case.name)
         sha256, found = _hash(case, cache)
@@ -123,7 +124,7 @@ def plan_cases(
         records.append(CaseRecord(case.name, parts[case.patient], sha256))
     return PlannedCases(
         **names,
-        unannotated=len(cases) - len(annotated),
+        backgrounds=tuple(case.name for case in backgrounds),
         prepared=prepared,
         known=tuple(r.case for r in records if r.part != "train" and r.flair_sha256 in set(start_hashes or ())),
         checked=None if start_hashes is None else len(start_hashes),
@@ -202,6 +203,7 @@ def concerns(cases: PlannedCases, need: Need) -> list[str]:
 def as_sentence(cases: PlannedCases, pace: Pace, need: Need) -> str:
     """The whole of it for a reader."""
     parts = [f"{_counted(len(cases.train), 'case')} to train on"]
+    parts += [f"{_counted(len(cases.backgrounds), 'background')}"] if cases.backgrounds else []
     parts.append(f"{_counted(len(cases.validation), 'case')} to validate with" if cases.validation else "none validate")
     if cases.test:
         parts.append(f"{len(cases.test)} kept for a test")
@@ -231,7 +233,7 @@ def duration_words(seconds: float) -> str:
 
 def _hash(case: Case, cache: Path) -> tuple[str, bool]:
     """SHA-256 of the FLAIR's voxels, and whether the case is prepared."""
-    if case.mask is not None:
+    if case.mask is not None or case.background is not None:
         kept = cache / entry_name(prepared_facts(case)) / "case.json"
         if kept.is_file():
             return json.loads(kept.read_text(encoding="utf-8"))["flair_sha256"], True

@@ -111,10 +111,17 @@ def test_backgrounds_are_made_of_what_was_segmented_and_not_annotated(root):
     assert sorted(p.name for p in (root / "derivatives/backgrounds").iterdir()) == ["sub-02", "sub-03"]
 
 
-def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root):
+def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root, capsys):
     assert command(root) == 0
     cases = {case.name: case for case in index_cases(root)[0]}
     assert [name for name, case in cases.items() if case.background is not None] == ["sub-02", "sub-03"]
+    assert run(build_app(), ["cases", str(root), "--progress", "none"]) == 0
+    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[1:]] == [
+        "yes",
+        "background",
+        "background",
+        "no",
+    ]
     data = load_training_set(root, PreparedCache(root.parent / "cache"), None, SilentProgress())
     assert [canvas.name for canvas in data.canvases] == ["sub-01", "sub-02"]
     annotated, raw = data.canvases

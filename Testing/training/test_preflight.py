@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import SimpleITK as sitk
 from Testing.training.made_up_set import add_case, add_split
 from Testing.training.tiny_bundle import tiny_bundle
 
 from MSLesionSegLib.errors import StudyError, UsageError
 from MSLesionSegLib.images import read_image
+from MSLesionSegLib.nifti import write_nifti
 from MSLesionSegLib.protocol import SilentProgress
 from MSLesionSegTrainingLib.case_hash import voxel_sha256
 from MSLesionSegTrainingLib.case_loading import load_case
@@ -51,7 +53,7 @@ def plan(dataset: Path, hashes=None, leave_out=None) -> PlannedCases:
 
 
 def planned(**changes) -> PlannedCases:
-    values = {"train": ("sub-01", "sub-02"), "validation": ("sub-03",), "test": (), "unannotated": 0, "prepared": 0}
+    values = {"train": ("sub-01", "sub-02"), "validation": ("sub-03",), "test": (), "backgrounds": (), "prepared": 0}
     values |= {"known": (), "checked": None, "twice": (), "new_patients": ()}
     return PlannedCases(**{**values, **changes})
 
@@ -169,3 +171,19 @@ def test_the_machine_tells_what_is_free(tmp_path):
     assert same_disk(tmp_path / "not", tmp_path)
     assert free_memory() is None or free_memory() > 0
     assert peak_memory() is None or peak_memory() > 10_000_000
+
+
+def test_backgrounds_are_counted_where_their_patient_trains(dataset):
+    for patient in ("sub-02", "sub-04"):
+        flair = read_image(dataset / patient / "anat" / f"{patient}_FLAIR.nii.gz")
+        (mask,) = (dataset / "derivatives/annotations" / patient / "anat").glob("*_mask.nii.gz")
+        mask.unlink()
+        folder = dataset / "derivatives/backgrounds" / patient / "anat"
+        folder.mkdir(parents=True)
+        write_nifti(folder / f"{patient}_label-background_dseg.nii.gz", sitk.Cast(flair * 0, sitk.sitkUInt8))
+    cases = plan(dataset)
+    assert (cases.train, cases.backgrounds, cases.validation) == (("sub-01",), ("sub-02",), ("sub-03",))
+    assert (cases.prepared, cases.to_prepare) == (0, 3)
+    assert as_sentence(cases, PACE, Need(1.0, 1, 2, None, None)).startswith(
+        "1 case to train on, 1 background, 1 case to validate with. "
+    )
