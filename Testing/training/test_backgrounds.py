@@ -116,12 +116,8 @@ def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root, cap
     cases = {case.name: case for case in index_cases(root)[0]}
     assert [name for name, case in cases.items() if case.background is not None] == ["sub-02", "sub-03"]
     assert run(build_app(), ["cases", str(root), "--progress", "none"]) == 0
-    assert [line.split()[2] for line in capsys.readouterr().out.splitlines()[1:]] == [
-        "yes",
-        "background",
-        "background",
-        "no",
-    ]
+    told = [line.split()[2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert told == ["yes", "background", "background", "no"]
     data = load_training_set(root, PreparedCache(root.parent / "cache"), None, SilentProgress())
     assert [canvas.name for canvas in data.canvases] == ["sub-01", "sub-02"]
     annotated, raw = data.canvases
