@@ -233,7 +233,7 @@ def test_a_change_does_not_spread_where_neither_date_shows_a_lesion():
     z = 12.0 * np.exp(-radius / 9.0)  # a difference of contrast that fades slowly: above 1 as far as 22 mm
     probability = np.where(radius <= 5.0, 0.9, 0.0)
     bright, dark = np.full(z.shape, 2.0), np.zeros(z.shape)
-    ((box, region),) = changed_regions(z, bright, dark, probability, np.zeros(z.shape))
+    ((box, region),) = changed_regions(z, bright, dark, probability)
     assert radius[box][region].max() < 7.0
     assert np.count_nonzero(region) >= np.count_nonzero(probability)
 

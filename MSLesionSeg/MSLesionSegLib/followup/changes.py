@@ -67,9 +67,7 @@ def find_changes(
     probabilities = first.probability, second.probability
     for sign, bright, dark in ((1, 1, 0), (-1, 0, 1)):
         lesion = (first, second)[dark].lesion
-        for box, region in changed_regions(
-            sign * z, matched[bright], matched[dark], probabilities[bright], probabilities[dark]
-        ):
+        for box, region in changed_regions(sign * z, matched[bright], matched[dark], probabilities[bright]):
             size = float(np.count_nonzero(region))
             noise = widening * noise_volume_mm3(
                 region, first.probability[box], second.probability[box], voxel_mm3, subtraction.residual_mm

@@ -20,7 +20,6 @@ from .. import __version__
 from ..command_record import refuse_other_commands, write_record
 from ..errors import UsageError
 from ..grid import Grid, resample
-from ..lesions import label_lesions
 from ..protocol import Progress
 from ..provenance import TOOL
 from ..report import RESEARCH_USE
@@ -43,6 +42,7 @@ from .files import (
 )
 from .intensities import match_intensities
 from .notes import date_notes
+from .on_thick_slices import draw_changes
 from .page import followup_page
 from .pictures import write_followup_overview
 from .same_head import Agreement, agreement, check_same_head
@@ -120,8 +120,7 @@ class Comparison:
     def change_mask(self, followup: Date) -> sitk.Image:
         """Changes by kind (``MASK_VALUES``) on the follow-up FLAIR's grid, each in one piece of at least one voxel."""
         to_halfway = as_transform(np.linalg.inv(as_matrix(self.to_followup)))
-        on_followup = resample(self.space.grid.image(self.numbers), followup.flair, to_halfway, "nearest")
-        numbers = sitk.GetArrayFromImage(on_followup)
+        numbers = draw_changes(self.numbers, self.space.grid, followup.flair, to_halfway)
         values = np.zeros(numbers.shape, np.uint8)
         boxes = ndimage.find_objects(numbers, len(self.rows))
         for row, box in zip(self.rows, boxes, strict=True):
@@ -132,8 +131,7 @@ class Comparison:
                 index = np.array(followup.flair.TransformPhysicalPointToIndex(point))[::-1]
                 values[tuple(np.clip(index, 0, np.array(values.shape) - 1))] = MASK_VALUES[row.kind]
             else:
-                pieces = label_lesions(numbers[box] == row.id)  # thick slices cut crumbs off
-                values[box][pieces == 1] = MASK_VALUES[row.kind]
+                values[box][numbers[box] == row.id] = MASK_VALUES[row.kind]
         return Grid.of(followup.flair).image(values)
 
     def subtraction_on(self, followup: Date) -> sitk.Image:

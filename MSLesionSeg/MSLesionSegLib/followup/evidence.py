@@ -1,11 +1,10 @@
 """Where the images say that something changed, and how strongly.
 
-A voxel changed where the subtraction image says so, with z above ``LEAST_Z``, and where it and the two probability
-maps say so together: z plus twice the gain in probability (smoothed as the subtraction is) is above a quarter of its
-greatest value within 4 mm, so that a strong change does not grow into the noise around it and neighbouring changes
-stay apart. It must be tissue at both dates, brighter than the middle of normal tissue at the brighter one, and within
-1 mm of a probability of 0.1 there: without that, differences of contrast join changes to regions larger than all the
-lesions. Regions are 26-connected. A region is listed when its evidence, the greatest (z + 2 gain) x probability of its
+A voxel changed where the subtraction image says so: z is above ``LEAST_Z`` and above a quarter of its greatest value
+within 4 mm, so that a strong change does not grow into the noise around it and neighbouring changes stay apart. It must
+be tissue at both dates, brighter than the middle of normal tissue at the brighter one, and within 1 mm of a probability
+of 0.1 there: without that, differences of contrast join changes to regions larger than all the lesions. Regions are
+26-connected. A region is listed when its evidence, the greatest z x (probability + ``LEAST_TRUST``, at most 1) of its
 voxels at the brighter date, reaches ``LEAST_EVIDENCE``: a mask that flickers has no z, a bright rim of cortex no
 probability.
 
@@ -21,7 +20,7 @@ from scipy import ndimage
 
 from .subtraction import SMOOTH_MM
 
-LEAST_Z, LEAST_EVIDENCE, GAIN_WEIGHT = 1.0, 4.0, 2.0
+LEAST_Z, LEAST_EVIDENCE, LEAST_TRUST = 1.0, 3.6, 0.2
 PEAK_SHARE, PEAK_VOXELS = 0.25, 9
 LEAST_MM3 = 6
 LESION_LIKE = 0.1
@@ -31,30 +30,25 @@ AROUND = ndimage.generate_binary_structure(3, 3)
 
 
 def changed_regions(
-    z: np.ndarray,
-    bright: np.ndarray,
-    dark: np.ndarray,
-    bright_probability: np.ndarray,
-    dark_probability: np.ndarray,
+    z: np.ndarray, bright: np.ndarray, dark: np.ndarray, probability: np.ndarray
 ) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
     """Regions that are brighter at one date, by one direction of the comparison.
 
     Args:
         z: (z, y, x) of the subtraction, positive where ``bright`` is brighter; 0 where nothing is looked for.
         bright, dark: (z, y, x) matched intensities of the two dates.
-        bright_probability, dark_probability: (z, y, x) of the same dates.
+        probability: (z, y, x) of the brighter date.
 
     Yields:
         A box (slices z, y, x) and the region in it, bool; the box has a margin of two voxels.
     """
     smooth_bright, smooth_dark = (ndimage.gaussian_filter(np.clip(v, -6, 8), SMOOTH_MM) for v in (bright, dark))
-    gain = ndimage.gaussian_filter(bright_probability - dark_probability, SMOOTH_MM)
     tissue = (smooth_bright > BRIGHT) & (smooth_dark > FLUID) & (z != 0.0)
-    with_network = z + GAIN_WEIGHT * np.clip(gain, 0.0, 1.0)
-    edge = PEAK_SHARE * ndimage.maximum_filter(with_network, PEAK_VOXELS)
-    lesion_like = ndimage.maximum_filter(bright_probability, 3) > LESION_LIKE
-    changed = tissue & lesion_like & (with_network > edge) & (z > LEAST_Z)
-    yield from _regions(changed, with_network * bright_probability)
+    edge = PEAK_SHARE * ndimage.maximum_filter(z, PEAK_VOXELS)
+    lesion_like = ndimage.maximum_filter(probability, 3) > LESION_LIKE
+    yield from _regions(
+        tissue & lesion_like & (z > edge) & (z > LEAST_Z), z * np.minimum(probability + LEAST_TRUST, 1.0)
+    )
 
 
 def _regions(where: np.ndarray, evidence: np.ndarray) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
