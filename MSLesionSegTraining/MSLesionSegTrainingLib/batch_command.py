@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from MSLesionSegLib.cli import Device, ProgressKind, Runtime
-from MSLesionSegLib.errors import StudyError
+from MSLesionSegLib.errors import StudyError, UsageError
 
 
 def batch(
@@ -51,6 +51,10 @@ def batch(
     from .studies import bids_studies, read_table, write_table
     from .study_guess import guess_studies
 
+    if out.resolve() == folder.resolve():
+        raise UsageError(
+            f"{out} is the data set itself.", f"Name a folder of its own, such as {out / 'derivatives/presegmented'}."
+        )
     context.obj.plan({"look": 1.0, "segment": 99.0})
     context.obj.stage("look", "for the studies")
     if mapping is not None and not mapping.exists():

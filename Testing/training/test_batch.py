@@ -222,6 +222,14 @@ def test_a_model_of_another_normalisation_is_told_before_anything_is_done(tmp_pa
     assert not (tmp_path / "out/cohort.csv").exists()
 
 
+def test_results_are_not_written_among_the_images(tmp_path, words):
+    root = make_cohort(tmp_path / "set", 1, broken=False)
+    before = sorted(root.rglob("*"))
+    told = end(start(root, root / "sub-01" / "..", *words))["error"]
+    assert told["kind"] == "usage" and "is the data set itself" in told["message"]
+    assert sorted(root.rglob("*")) == before
+
+
 def test_a_folder_that_is_not_bids_is_segmented_by_a_table_that_a_person_corrects(tmp_path, words):
     root, out, table = tmp_path / "tree", tmp_path / "out", tmp_path / "studies.tsv"
     write_flair(root / "Miller" / "brain FLAIR.nii.gz", 1)
