@@ -17,9 +17,11 @@ from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, finish, write_probability
 from MSLesionSegLib.followup.change_table import read_changes_csv
 from MSLesionSegLib.followup.comparison import write_followup
+from MSLesionSegLib.followup.dates import read_date
 from MSLesionSegLib.followup.evidence import changed_regions
 from MSLesionSegLib.followup.files import STABLE
 from MSLesionSegLib.followup.noise_volume import noise_volume_mm3
+from MSLesionSegLib.followup.notes import date_notes
 from MSLesionSegLib.provenance import build_provenance
 from MSLesionSegLib.results import ResultFolder
 from MSLesionSegLib.study import SeriesSource, Study
@@ -27,10 +29,11 @@ from MSLesionSegLib.study import SeriesSource, Study
 MIRRORED = {"new": "resolved", "resolved": "new", "enlarging": "shrinking", "shrinking": "enlarging"}
 
 
-def write_date(folder, flair, lesions, brain, threshold=0.5, model="a"):
+def write_date(folder, flair, lesions, brain, threshold=0.5, model="a", t1w=None):
     """A result as `segment` leaves it, of a network that sees every lesion."""
     probability = 0.97 * ndimage.gaussian_filter(sitk.GetArrayFromImage(lesions).astype(np.float32), (0.2, 0.6, 0.6))
-    study = Study(flair=flair, sources={"FLAIR": SeriesSource(Path("/somewhere/flair.nii.gz"), "f" * 64)})
+    sources = {name: SeriesSource(Path(f"/somewhere/{name}.nii.gz"), "f" * 64) for name in ("FLAIR", "T1w")}
+    study = Study(flair=flair, t1w=t1w, sources=sources)
     with ResultFolder(folder) as result:
         result.write_image(FLAIR_FILE, flair)
         result.write_image(BRAIN_FILE, brain)
@@ -225,6 +228,24 @@ def test_folders_that_cannot_be_compared_are_named(dates, tmp_path, capsys):
     ]
     assert run(build_app(), [*words, "--progress", "none"]) == 3
     assert "lesion_mask.nii.gz was changed after it was written" in capsys.readouterr().err
+
+
+def test_dates_of_different_contrasts_are_told_with_what_to_do(tmp_path):
+    flair, brain = sitk.Image(20, 20, 20, sitk.sitkFloat32) + 5.0, sitk.Image(20, 20, 20, sitk.sitkUInt8) + 1
+    lesions = sitk.Image(20, 20, 20, sitk.sitkUInt8)
+    lesions[8:12, 8:12, 8:12] = 1
+    write_date(tmp_path / "first", flair, lesions, brain)
+    write_date(tmp_path / "second", flair, lesions, brain, t1w=flair)
+    first, second = (read_date(tmp_path / name) for name in ("first", "second"))
+    assert date_notes(first, second) == (
+        [
+            "The dates were segmented from different contrasts (FLAIR; FLAIR + T1w), so volumes of whole lesions "
+            "cannot be compared; segment both from FLAIR.",
+            "Limits of noise on volumes were therefore taken 1.5 times as wide.",
+        ],
+        1.5,
+    )
+    assert date_notes(second, second) == ([], 1.0)
 
 
 def test_a_change_does_not_spread_where_neither_date_shows_a_lesion():

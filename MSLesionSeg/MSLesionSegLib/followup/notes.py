@@ -47,8 +47,14 @@ def _models(baseline: Date, followup: Date) -> list[str]:
 
 
 def _contrasts(baseline: Date, followup: Date) -> list[str]:
-    first, second = (" + ".join(date.record["contrasts"]) for date in (baseline, followup))
-    return [] if first == second else [f"The dates were segmented from different contrasts ({first}; {second})."]
+    first, second = (date.record["contrasts"] for date in (baseline, followup))
+    if first == second:
+        return []
+    one, other, common = (" + ".join(names) for names in (first, second, [name for name in first if name in second]))
+    return [
+        f"The dates were segmented from different contrasts ({one}; {other}), so volumes of whole lesions cannot be "
+        f"compared; segment both from {common}."
+    ]
 
 
 def _limits(baseline: Date, followup: Date) -> list[str]:
