@@ -19,11 +19,16 @@ def background(
     progress: Annotated[ProgressKind, typer.Option(help="how progress is told")] = ProgressKind.bar,
 ) -> None:
     """Let training paint lesions into scans that nobody annotated; what may be a lesion in them is left out."""
-    from .backgrounds import make_backgrounds
+    from .backgrounds import make_backgrounds, not_trained_on
 
     context.obj.plan({"backgrounds": 1.0})
     context.obj.stage("backgrounds")
     made = make_backgrounds(dataset, cases or (), context.obj)
+    kept_out = not_trained_on(dataset, [one.case for one in made])
+    if kept_out:
+        context.obj.warn(
+            f"{', '.join(kept_out)}: the patient validates or tests by split.tsv, so this background does nothing."
+        )
     false = sum(one.false_lesions for one in made)
     context.obj.result(
         {

@@ -35,6 +35,7 @@ from MSLesionSegLib.provenance import read_provenance
 from .background_labels import FALSE_LESION, UNSURE_PLACE
 from .cases import BACKGROUNDS, Case, background_name, index_cases
 from .collecting import WRITER_S
+from .split import read_split
 from .worklist import PRESEGMENTED
 from .worklist.writing import put_image
 
@@ -118,6 +119,17 @@ def make_backgrounds(dataset: Path, names: Sequence[str], progress: Progress) ->
     except OSError as error:
         raise OutputError(f"{dataset} cannot be written ({error.strerror}).", "Free some room.") from error
     return made
+
+
+def not_trained_on(dataset: Path, names: Sequence[str]) -> list[str]:
+    """Those of the cases whose patient ``split.tsv`` keeps out of the training.
+
+    Raises:
+        StudyError: ``split.tsv`` cannot be read.
+    """
+    split = read_split(dataset)
+    patients = {case.name: case.patient for case in index_cases(dataset)[0]}
+    return [name for name in names if split.get(patients[name], "train") != "train"]
 
 
 def _chosen(dataset: Path, names: Sequence[str]) -> list[Case]:

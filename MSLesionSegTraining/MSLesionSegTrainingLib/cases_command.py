@@ -22,7 +22,7 @@ def cases(
 ) -> None:
     """List the cases of a data set and everything that is wrong with them."""
     from .cases import check_cases, index_cases
-    from .split import extend_split, read_split, write_split
+    from .split import allot_patients, read_split, write_split
 
     voice = context.obj
     voice.plan({"index": 1.0, "check": 20.0})
@@ -30,7 +30,7 @@ def cases(
     found, problems = index_cases(dataset)
     parts = read_split(dataset)
     if split:
-        parts = extend_split(parts, [case.patient for case in found])
+        parts = allot_patients(parts, found)
         write_split(dataset, parts)
     masks = {case.name: "yes" if case.mask else "background" if case.background else "no" for case in found}
     if check:

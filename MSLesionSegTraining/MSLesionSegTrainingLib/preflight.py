@@ -116,7 +116,8 @@ def plan_cases(
         raise StudyError(f"{dataset} holds no annotated case to train on.", "docs/formats.md shows where masks lie.")
     backgrounds = [case for case in cases if case.background is not None and parts[case.patient] == "train"]
     records, prepared = [], 0
-    looked_at = [case for case in cases if case.mask is not None or parts[case.patient] != "train"] + backgrounds
+    kept_out = [case for case in cases if case.mask is None and parts.get(case.patient, "train") != "train"]
+    looked_at = annotated + kept_out + backgrounds
     for number, case in enumerate(looked_at):
         progress.update(number / len(looked_at), case.name)
         sha256, found = _hash(case, cache)

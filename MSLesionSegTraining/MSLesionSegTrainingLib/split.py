@@ -11,7 +11,7 @@ from pathlib import Path
 
 from MSLesionSegLib.errors import StudyError
 
-from .cases import ANNOTATIONS
+from .cases import ANNOTATIONS, Case
 
 SPLIT_FILE = ANNOTATIONS / "split.tsv"
 SHARES = {"train": 0.7, "validation": 0.15, "test": 0.15}
@@ -63,6 +63,27 @@ def extend_split(split: Mapping[str, str], patients: Iterable[str], seed: int = 
         extended[patient] = part
         counts[part] += 1
     return extended
+
+
+def allot_patients(split: Mapping[str, str], cases: Iterable[Case]) -> dict[str, str]:
+    """Allot the patients of a data set who have no part yet.
+
+    Patients with an annotation share the parts among themselves (`extend_split`), so that scans which nobody annotated
+    take nobody's place in validation. A patient of whom there are only backgrounds trains, since a background does
+    nothing else; one of whom there is neither waits until there is.
+
+    Args:
+        split: patient -> part, as it is.
+        cases: all cases of the data set.
+
+    Returns:
+        patient -> part, of the old and the new ones.
+    """
+    cases = list(cases)
+    annotated = {case.patient for case in cases if case.mask is not None}
+    backgrounds = {case.patient for case in cases if case.background is not None}
+    counted = {patient: part for patient, part in split.items() if patient in annotated}
+    return {**dict.fromkeys(backgrounds - annotated, "train"), **split, **extend_split(counted, annotated)}
 
 
 def write_split(root: Path, split: Mapping[str, str]) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from MSLesionSegLib.errors import StudyError, UsageError
 
 from .cases import Case, index_cases
-from .split import extend_split, read_split, write_split
+from .split import allot_patients, read_split, write_split
 from .training_set import SHAPES, TISSUE
 
 SPLIT_FILE = "split.tsv"
@@ -101,9 +101,9 @@ def study_patients(root: Path, test: list[str], painted: int) -> StudyPatients:
 
 
 def _split(root: Path, cases: list[Case]) -> dict[str, str]:
-    parts, patients = read_split(root), sorted({case.patient for case in cases})
-    if set(patients) - set(parts):
-        parts = extend_split(parts, patients)
+    known = read_split(root)
+    parts = allot_patients(known, cases)
+    if parts != known:
         write_split(root, parts)
     return parts
 

@@ -13,7 +13,7 @@ from .canvases import Canvas, ShapeMask, shapes_of
 from .case_loading import flair_sha256, load_background, load_case, load_shapes, load_tissue
 from .cases import Case, index_cases
 from .prepared_cache import PreparedCache
-from .split import extend_split, read_split, write_split
+from .split import allot_patients, read_split, write_split
 
 SHAPES = Path("derivatives") / "shapes"
 TISSUE = Path("derivatives") / "tissue"
@@ -66,20 +66,22 @@ def planned_parts(root: Path, cases: list[Case], leave_out: str | None) -> tuple
         leave_out: a patient of the training part who validates in this run instead.
 
     Returns:
-        Patient -> part, and the patients who have none in ``split.tsv`` yet.
+        Patient -> part (see `allot_patients`), and the patients who have none in ``split.tsv`` yet.
 
     Raises:
-        UsageError: there is no such patient, or it is one of the test part.
+        UsageError: there is no such patient, or it is not annotated or of the test part.
         StudyError: ``split.tsv`` cannot be read.
     """
     known = read_split(root)
-    patients = sorted({case.patient for case in cases})
-    new = tuple(sorted(set(patients) - set(known)))
-    parts = extend_split(known, patients) if new else known
+    parts = allot_patients(known, cases)
+    new = tuple(sorted(set(parts) - set(known)))
     if leave_out is None:
         return parts, new
+    patients = sorted({case.patient for case in cases})
     if leave_out not in patients:
         raise UsageError(f"There is no patient {leave_out} in {root}.", f"Patients are {', '.join(patients)}.")
+    if leave_out not in parts:
+        raise UsageError(f"No case of {leave_out} is annotated.", "Leave out a patient with a mask.")
     if parts[leave_out] == "test":
         raise UsageError(f"{leave_out} is a patient of the test part.", "Leave out one of training or validation.")
     return {**parts, leave_out: "validation"}, new
@@ -145,7 +147,7 @@ def load_training_set(root: Path, cache: PreparedCache, leave_out: str | None, p
         train.append(canvas)
         records.append(CaseRecord(case.name, "train", sha256))
     for case in cases:
-        if case not in used and parts[case.patient] != "train":
+        if case not in used and parts.get(case.patient, "train") != "train":
             records.append(CaseRecord(case.name, parts[case.patient], flair_sha256(cache, case.images["FLAIR"])))
     _check_no_image_twice(records)
     shapes = [shape for canvas in train if (shape := shapes_of(canvas)) is not None]

@@ -57,7 +57,7 @@ class DataSetSection:
             self._opens = True
 
     def split_or_cancel(self) -> None:
-        """Read every image and mask, and allot new patients to training, validation and test; or stop that."""
+        """Read every image and mask, and allot annotated patients to training, validation and test; or stop that."""
         if self.split_job.running:
             self.split_job.cancel()
             return

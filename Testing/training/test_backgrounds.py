@@ -113,6 +113,10 @@ def test_backgrounds_are_made_of_what_was_segmented_and_not_annotated(root):
 
 def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root, capsys):
     assert command(root) == 0
+    assert (
+        "sub-03: the patient validates or tests by split.tsv, so this background does nothing."
+        in capsys.readouterr().err
+    )
     cases = {case.name: case for case in index_cases(root)[0]}
     assert [name for name, case in cases.items() if case.background is not None] == ["sub-02", "sub-03"]
     assert run(build_app(), ["cases", str(root), "--progress", "none"]) == 0

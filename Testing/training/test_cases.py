@@ -14,9 +14,9 @@ from MSLesionSegLib.cli_runner import run
 from MSLesionSegLib.contrast_check import doubtful_contrast
 from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.images import read_image
-from MSLesionSegTrainingLib.cases import check_cases, index_cases
+from MSLesionSegTrainingLib.cases import Case, check_cases, index_cases
 from MSLesionSegTrainingLib.cli import build_app
-from MSLesionSegTrainingLib.split import extend_split, read_split, write_split
+from MSLesionSegTrainingLib.split import allot_patients, extend_split, read_split, write_split
 
 SHAPE = (70, 96, 80)
 SPACING = (2.0, 2.0, 2.0)
@@ -187,6 +187,23 @@ def test_patients_keep_their_part_and_new_ones_fill_the_shares():
     assert {patient: more[patient] for patient in first} == first
     assert list(more.values()).count("train") == 28
     assert extend_split({}, [f"sub-{number:02d}" for number in range(20)]) == first
+
+
+def test_scans_that_nobody_annotated_take_no_place_in_validation():
+    def case(number: int, mask: bool = False, background: bool = False) -> Case:
+        name, file = f"sub-{number:02d}", Path("file")
+        return Case(name, name, {"FLAIR": file}, file if mask else None, file if background else None)
+
+    annotated, raw = [case(n, mask=True) for n in range(20)], [case(n, background=True) for n in range(20, 50)]
+    parts = allot_patients({}, [*raw, *annotated, case(50)])
+    assert [list(parts[one.name] for one in annotated).count(part) for part in ("train", "validation", "test")] == [
+        14,
+        3,
+        3,
+    ]
+    assert {parts[one.name] for one in raw} == {"train"} and "sub-50" not in parts
+    later = allot_patients({"sub-50": "test", **parts}, [case(n, mask=True) for n in range(51)])
+    assert {name: later[name] for name in parts} == parts and later["sub-50"] == "test"
 
 
 def test_the_split_comes_back_from_its_file_and_mistakes_in_it_are_told(good):
