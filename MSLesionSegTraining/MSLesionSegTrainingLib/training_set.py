@@ -80,7 +80,7 @@ def planned_parts(root: Path, cases: list[Case], leave_out: str | None) -> tuple
     patients = sorted({case.patient for case in cases})
     if leave_out not in patients:
         raise UsageError(f"There is no patient {leave_out} in {root}.", f"Patients are {', '.join(patients)}.")
-    if leave_out not in parts:
+    if not any(case.patient == leave_out and case.mask is not None for case in cases):
         raise UsageError(f"No case of {leave_out} is annotated.", "Leave out a patient with a mask.")
     if parts[leave_out] == "test":
         raise UsageError(f"{leave_out} is a patient of the test part.", "Leave out one of training or validation.")

@@ -1,6 +1,7 @@
 """A data set becomes what a run reads, and nobody of validation or test gets into training."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +143,16 @@ def test_a_patient_of_the_test_part_cannot_be_left_out_and_a_stranger_is_told(ro
         parts_of(root, cases, "sub-04")
     with pytest.raises(UsageError, match="There is no patient sub-99"):
         parts_of(root, cases, "sub-99")
+
+
+def test_a_patient_without_a_mask_cannot_be_left_out(root):
+    add(root, "sub-06", 6)
+    cases, _ = index_cases(root)
+    with pytest.raises(UsageError, match="No case of sub-06 is annotated"):
+        parts_of(root, cases, "sub-06")
+    trained = replace(next(case for case in cases if case.patient == "sub-06"), background=Path("background"))
+    with pytest.raises(UsageError, match="No case of sub-06 is annotated"):
+        parts_of(root, [trained], "sub-06")
 
 
 def test_new_patients_get_a_part_and_the_others_keep_theirs(root):

@@ -1,4 +1,4 @@
-"""Changes, found on 1 mm voxels, drawn on the coarser voxels of a scan without losing their volume.
+"""Changes, found on 1 mm voxels, drawn on the coarser voxels of a scan.
 
 By the nearest voxel a change of 2 mm can fall between two slices of 3 mm, and a rim can break to crumbs. Here each
 change gets the voxels that it covers most, as many as its volume fills, and of those the largest connected piece.
