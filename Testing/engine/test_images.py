@@ -1,4 +1,4 @@
-"""Reading one image: formats, geometry, DICOM series, and a plain sentence for every kind of damage."""
+"""Reading one image: formats, geometry, and a plain sentence for every kind of damage."""
 
 import gzip
 import hashlib
@@ -9,83 +9,16 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from Testing.engine.image_files import OBLIQUE, head, oblique_image, refusal, write_dicom
 
-from MSLesionSegLib.errors import StudyError
-from MSLesionSegLib.images import input_sha256, list_dicom_series, read_image
-
-OBLIQUE = tuple(
-    np.linalg.qr(np.array([[0.98, 0.15, -0.05], [-0.14, 0.96, 0.2], [0.08, -0.19, 0.97]]))[0].round(12).ravel().tolist()
-)
-ROW, COLUMN = (0.0, 0.96, 0.28), (0.8, -0.168, 0.576)  # an oblique slice: unit vectors at right angles
-MR_IMAGE = "1.2.840.10008.5.1.4.1.1.4"
-
-
-def head(seed: int = 0, shape: tuple[int, ...] = (24, 40, 36)) -> np.ndarray:
-    """A varied (z, y, x) int16 image with one marked voxel: [3, 5, 7] is 4000."""
-    image = np.random.default_rng(seed).integers(1, 900, shape).astype(np.int16)
-    image[3, 5, 7] = 4000
-    return image
-
-
-def oblique_image(array: np.ndarray) -> sitk.Image:
-    image = sitk.GetImageFromArray(array)
-    image.SetSpacing((4.0, 4.5, 6.6))
-    image.SetOrigin((-70.25, 33.5, -12.125))
-    image.SetDirection(OBLIQUE)
-    return image
+from MSLesionSegLib.images import input_sha256, read_image
 
 
 def write_nifti(path: Path, array_xyz: np.ndarray, affine: np.ndarray | None = None) -> Path:
     nib.save(nib.Nifti1Image(array_xyz, np.diag([4, 4.5, 6.6, 1]) if affine is None else affine), path)
     return path
-
-
-def write_dicom(folder: Path, array: np.ndarray, *, skip: tuple[int, ...] = (), name: str = "a", **tags) -> Path:
-    """Write slices (z, y, x) as MR files in scrambled name order, 3.3 mm apart, pixels 4.0 (column step) x 4.5 mm."""
-    folder.mkdir(parents=True, exist_ok=True)
-    row, column = tags.pop("orientation", (ROW, COLUMN))
-    normal = np.cross(row, column)
-    for index in range(len(array)):
-        if index in skip:
-            continue
-        data = Dataset()
-        data.file_meta = FileMetaDataset()
-        data.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = MR_IMAGE
-        unique = generate_uid(entropy_srcs=[name, str(index)])
-        data.file_meta.MediaStorageSOPInstanceUID = data.SOPInstanceUID = unique
-        data.SeriesInstanceUID = generate_uid(entropy_srcs=[str(tags.get("SeriesNumber", 1))])
-        data.Modality, data.SeriesNumber, data.SeriesDescription = "MR", 1, "t2_flair"
-        data.PatientName = "Doe^Jane"
-        data.Rows, data.Columns = array.shape[1:]
-        data.PixelSpacing, data.SliceThickness = [4.5, 4.0], 3.0
-        data.ImageOrientationPatient = [*row, *column]
-        data.ImagePositionPatient = [round(v, 9) for v in np.array([10.0, -20.5, 30.25]) + index * 3.3 * normal]
-        data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
-        data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 16, 16, 15, 1
-        for tag, value in tags.items():
-            setattr(data, tag, value)
-        data.PixelData = array[index].astype("<i2").tobytes()
-        data.save_as(folder / f"{name}{(index * 7) % len(array):03d}.dcm", enforce_file_format=True)
-    return folder
-
-
-def refusal(path: Path, **options) -> StudyError:
-    """The error of reading a file; its message names the file and holds nothing of ITK's."""
-    with pytest.raises(StudyError) as caught:
-        read_image(path, **options)
-    error = caught.value
-    assert str(path) in error.message
-    assert error.hint
-    assert "\n" not in error.message
-    for foreign in ("itk", "0x", "exception", ".cxx", ".hxx"):
-        assert foreign not in error.message.replace(str(path), "").lower()
-    return error
 
 
 @pytest.mark.parametrize("name", ["a.nii.gz", "a.nii", "A.NII.GZ", "a.nrrd", "a.nhdr", "a.mha", "a.mhd"])
@@ -351,140 +284,6 @@ def test_sheared_and_singular_axes_in_text_headers(tmp_path):
     text = (tmp_path / "s.nrrd").read_bytes().replace(b"(1,0,0)", b"(0,1,0)")
     (tmp_path / "s.nrrd").write_bytes(text)
     assert "not at right angles" in refusal(tmp_path / "s.nrrd").message
-
-
-def test_dicom_geometry_and_order(tmp_path):
-    image = read_image(write_dicom(tmp_path / "d", head()))
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(image), head())
-    assert image.GetPixelID() == sitk.sitkFloat32
-    np.testing.assert_allclose(image.GetSpacing(), (4.0, 4.5, 3.3), atol=1e-9)
-    np.testing.assert_allclose(image.GetOrigin(), (10.0, -20.5, 30.25), atol=1e-9)
-    expected = np.stack([ROW, COLUMN, np.cross(ROW, COLUMN)], axis=1)
-    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), expected, atol=1e-9)
-    last = np.array([10.0, -20.5, 30.25]) + 23 * 3.3 * np.cross(ROW, COLUMN)
-    np.testing.assert_allclose(image.TransformIndexToPhysicalPoint((0, 0, 23)), last, atol=1e-6)
-
-
-def test_dicom_rescale_slope(tmp_path):
-    folder = write_dicom(tmp_path / "d", head(), RescaleSlope="0.5", RescaleIntercept="-100")
-    np.testing.assert_allclose(sitk.GetArrayFromImage(read_image(folder)), head() * 0.5 - 100)
-
-
-def test_one_dicom_file_stands_for_its_series(tmp_path):
-    folder = write_dicom(tmp_path, head(1), name="t1_", SeriesNumber=3)
-    write_dicom(tmp_path, head(2), name="flair_", SeriesNumber=2)
-    (folder / "t1_007.dcm").rename(folder / "IM0001")
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(folder / "IM0001")), head(1))
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(folder / "flair_000.dcm")), head(2))
-
-
-def test_two_series_need_a_choice(tmp_path):
-    write_dicom(tmp_path / "x", head(1), name="a", SeriesNumber=7, SeriesDescription="t1_mprage")
-    write_dicom(tmp_path / "y", head(2), name="b", SeriesNumber=4, SeriesDescription="t2_fläir", EchoTime=90)
-    listed = [
-        (one.number, one.description, one.image_count, one.modality, len(one.files))
-        for one in list_dicom_series(tmp_path)
-    ]
-    assert listed == [(1, "t2_fläir", 24, "MR", 24), (2, "t1_mprage", 24, "MR", 24)]
-    error = refusal(tmp_path)
-    assert "1: t2_fläir, 24 images; 2: t1_mprage, 24 images" in error.message
-    assert "--flair-series 1" in error.hint
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path, series=2)), head(1))
-    for number in (0, 3, -1):
-        assert f"no DICOM series {number}" in refusal(tmp_path, series=number).message
-    sitk.WriteImage(oblique_image(head()), str(tmp_path / "a.nii"))
-    assert "no numbered series" in refusal(tmp_path / "a.nii", series=1).message
-
-
-def test_localizer_and_files_of_other_kinds_are_passed_over(tmp_path):
-    write_dicom(tmp_path, head(1), name="flair", SeriesNumber=2)
-    for name, axes in (("sag", ((0, 1, 0), (0, 0, -1))), ("cor", ((1, 0, 0), (0, 0, -1))), ("tra", (ROW, COLUMN))):
-        write_dicom(tmp_path, head(2)[:3], name=name, SeriesNumber=1, SeriesDescription="localizer", orientation=axes)
-    (tmp_path / "README.txt").write_text("from the scanner")
-    report = pydicom.dcmread(tmp_path / "flair000.dcm")
-    report.file_meta.MediaStorageSOPClassUID = report.SOPClassUID = "1.2.840.10008.5.1.4.1.1.88.22"
-    report.SOPInstanceUID = "1.2.3.4"
-    report.Modality = "SR"
-    for keyword in ("PixelData", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient"):
-        delattr(report, keyword)
-    report.save_as(tmp_path / "report.dcm", enforce_file_format=True)
-    assert [one.image_count for one in list_dicom_series(tmp_path)] == [3, 3, 3, 24]
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path)), head(1))
-
-
-def test_double_echo_series_is_split(tmp_path):
-    write_dicom(tmp_path, head(1), name="pd", EchoTime=14, SeriesDescription="dual")
-    write_dicom(tmp_path, head(2), name="t2", EchoTime=90, SeriesDescription="dual")
-    assert [one.description for one in list_dicom_series(tmp_path)] == [
-        "dual (echo time 14 ms)",
-        "dual (echo time 90 ms)",
-    ]
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path, series=2)), head(2))
-
-
-def test_copies_of_a_slice_count_once(tmp_path):
-    write_dicom(tmp_path, head(1))
-    (tmp_path / "copy.dcm").write_bytes((tmp_path / "a007.dcm").read_bytes())
-    np.testing.assert_array_equal(sitk.GetArrayFromImage(read_image(tmp_path)), head(1))
-
-
-@pytest.mark.parametrize("missing", [1, 12, 22])
-def test_missing_slice(tmp_path, missing):
-    error = refusal(write_dicom(tmp_path / "d", head(), skip=(missing,)))
-    assert f"6.60 mm after slice {missing} of 23, 3.30 mm usually, so a slice is missing" in error.message
-
-
-def test_two_time_points_in_one_series(tmp_path):
-    write_dicom(tmp_path / "d", head(1), name="first")
-    write_dicom(tmp_path / "d", head(2), name="second")
-    assert "several images at the same slice position" in refusal(tmp_path / "d").message
-
-
-def tilt(folder: Path, amount: float) -> Path:
-    """Shift each slice of ``write_dicom`` along its columns by ``amount`` of its height in the stack."""
-    for file in folder.iterdir():
-        data = pydicom.dcmread(file)
-        position = np.array(data.ImagePositionPatient, float)
-        height = np.dot(position - (10.0, -20.5, 30.25), np.cross(ROW, COLUMN))
-        data.ImagePositionPatient = [round(value, 9) for value in position + amount * height * np.array(COLUMN)]
-        data.save_as(file)
-    return folder
-
-
-def test_tilted_stack(tmp_path):
-    assert "shifted sideways" in refusal(tilt(write_dicom(tmp_path / "d", head()), 0.2)).message
-
-
-def test_positions_off_by_rounding_keep_the_axes_straight(tmp_path):
-    image = read_image(tilt(write_dicom(tmp_path / "d", head()), 0.15 / (23 * 3.3)))
-    expected = np.stack([ROW, COLUMN, np.cross(ROW, COLUMN)], axis=1)
-    np.testing.assert_allclose(np.reshape(image.GetDirection(), (3, 3)), expected, atol=1e-9)
-    np.testing.assert_allclose(image.GetSpacing(), (4.0, 4.5, 3.3), atol=1e-4)
-
-
-def test_damaged_slice_at_the_end_is_not_left_out(tmp_path):
-    folder = write_dicom(tmp_path / "d", head())
-    last = folder / f"a{(23 * 7) % 24:03d}.dcm"
-    last.write_bytes(last.read_bytes()[:1500])
-    with pytest.raises(StudyError, match="damaged DICOM image") as caught:
-        read_image(folder)
-    assert str(last) in caught.value.message
-
-
-def test_dicom_that_is_no_mr_stack(tmp_path):
-    assert "modality CT, not MR" in refusal(write_dicom(tmp_path / "ct", head(), Modality="CT")).message
-    assert "a single 2D image" in refusal(write_dicom(tmp_path / "one", head()[:1])).message
-    frames = write_dicom(tmp_path / "frames", head()[:1])
-    data = pydicom.dcmread(frames / "a000.dcm")
-    data.NumberOfFrames, data.PixelData = 4, data.PixelData * 4
-    data.file_meta.MediaStorageSOPClassUID = data.SOPClassUID = "1.2.840.10008.5.1.4.1.1.4.1"
-    data.save_as(frames / "a000.dcm")
-    with pytest.raises(StudyError, match="multi-frame"):
-        read_image(frames)
-    (tmp_path / "empty").mkdir()
-    assert "holds no DICOM images" in refusal(tmp_path / "empty").message
-    with pytest.raises(StudyError, match="is not a folder"):
-        list_dicom_series(tmp_path / "nothing")
 
 
 def test_sha256_is_of_the_bytes(tmp_path):
