@@ -41,8 +41,8 @@ from .worklist.writing import put_image
 
 PERHAPS = 0.1
 """Probability from which a voxel may be lesion."""
-WIDER_MM = 1.5
-"""Such places are taken this much wider, so that the soft edge of a lesion does not count either."""
+WIDER_MM = 4.0
+"""Such places are taken this much wider, so that neither the soft edge of a lesion nor haze around it counts."""
 
 
 DESCRIPTION = "0 no lesion; 1 unsure, left out of the loss; 2 no lesion, though a model listed one, which it doubted"

@@ -28,6 +28,7 @@ class PatchRecipe:
     Attributes:
         patch: edge in voxels.
         tissue: share synthesised from tissue maps, where there are any.
+        background: share of the real ones that show scans which nobody annotated, where there are any.
         painted: share of the real ones into which lesions of other patients are painted, where there are any.
         grey: share with unevenly brightened grey matter.
         blobs: chance that a few ellipsoids are added to the painted shapes.
@@ -37,6 +38,7 @@ class PatchRecipe:
 
     patch: int = 64
     tissue: float = 0.3
+    background: float = 0.2
     painted: float = 0.75
     grey: float = 0.6
     blobs: float = 0.3
@@ -48,7 +50,7 @@ class PatchDataset(Dataset):
     """Patches by number.
 
     Args:
-        canvases: brains to read and paint; at least one real.
+        canvases: brains to read and paint; at least one annotated.
         shapes: lesions to paint into them.
         levels: lesion intensities to paint.
         recipe: the shares.
@@ -67,7 +69,8 @@ class PatchDataset(Dataset):
         seed: int,
         length: int,
     ) -> None:
-        self.real = [c for c in canvases if c.channels is not None]
+        self.annotated = [c for c in canvases if c.channels is not None and c.unsure is None]
+        self.backgrounds = [c for c in canvases if c.unsure is not None]
         self.tissue = [c for c in canvases if c.tissue is not None]
         self.shapes = list(shapes)
         self.levels = levels
@@ -87,7 +90,9 @@ class PatchDataset(Dataset):
         if self.tissue and rng.random() < recipe.tissue:
             canvas = self.tissue[rng.integers(len(self.tissue))]
         else:
-            canvas = self.real[rng.integers(len(self.real))]
+            from_background = self.backgrounds and rng.random() < recipe.background
+            brains = self.backgrounds if from_background else self.annotated
+            canvas = brains[rng.integers(len(brains))]
             if self.shapes and rng.random() < recipe.painted:
                 painted = self.shapes[rng.integers(len(self.shapes))]
         places = patch_places(rng, self._centre(rng, canvas, painted), recipe.patch)

@@ -147,7 +147,7 @@ def test_in_a_background_the_unsure_is_left_open_and_painted_lesions_are_learnt(
     index = index_case(study_canvas.channels[0].numpy(), brain & ~unsure, unsure & False)
     canvas = background_canvas("raw", study_canvas.channels.numpy(), brain, unsure, (True, True, True), index)
     kinds = {UNSURE: 0, 0.0: 0, 1.0: 0}
-    drawn = patches([canvas], shapes, painted=1.0, blobs=0.0)
+    drawn = patches([canvas], shapes, background=1.0, painted=1.0, blobs=0.0)
     for images, label in (drawn[number] for number in range(12)):
         assert images.shape == (3, 32, 32, 32)
         for kind in kinds:
@@ -158,3 +158,11 @@ def test_in_a_background_the_unsure_is_left_open_and_painted_lesions_are_learnt(
     unpainted = patches([same], shapes, painted=0.0, blobs=0.0)
     without = sum(int((unpainted[number][1] == 1).sum()) for number in range(4))
     assert without == 0
+
+
+def test_a_fifth_of_the_patches_shows_backgrounds_however_many_there_are(study_canvas, brain, shapes):
+    index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
+    raw = background_canvas("raw", study_canvas.channels.numpy(), brain, brain, (True, True, True), index)
+    drawn = patches([study_canvas, raw, raw, raw, raw], shapes, painted=0.0, blobs=0.0)
+    of_backgrounds = sum(bool((drawn[number][1] == UNSURE).any()) for number in range(60))
+    assert 6 <= of_backgrounds <= 18
