@@ -119,7 +119,7 @@ class PatchDataset(Dataset):
             shapes = grow(rng, shapes)
         if rng.random() < recipe.blobs:
             shapes = torch.maximum(shapes, _blobs(rng, recipe.patch))
-        shapes = shapes * (1 - torch.maximum(known, doubt))
+        shapes = shapes * (1 - known)
         channels, drawn = paint(rng, channels, shapes, brain[0], self.levels)
         label = torch.maximum(known, drawn) * brain[0]
         label[(doubt > 0) & (label == 0)] = UNSURE

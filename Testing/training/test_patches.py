@@ -166,3 +166,10 @@ def test_a_fifth_of_the_patches_shows_backgrounds_however_many_there_are(study_c
     drawn = patches([study_canvas, raw, raw, raw, raw], shapes, painted=0.0, blobs=0.0)
     of_backgrounds = sum(bool((drawn[number][1] == UNSURE).any()) for number in range(60))
     assert 6 <= of_backgrounds <= 18
+
+
+def test_a_lesion_painted_over_an_unsure_place_is_learnt(study_canvas, brain, shapes):
+    index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
+    raw = background_canvas("raw", study_canvas.channels.numpy(), brain, brain, (True, True, True), index)
+    drawn = patches([raw], shapes, background=1.0, painted=1.0, blobs=0.0)
+    assert sum(int((drawn[number][1] == 1).sum()) for number in range(8)) > 300
