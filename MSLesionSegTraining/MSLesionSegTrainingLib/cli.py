@@ -14,6 +14,7 @@ from .collect_command import collect
 from .evaluate_command import evaluate
 from .example_command import example
 from .import_command import import_cases
+from .join_command import join
 from .preflight_command import preflight
 from .promote_command import promote
 from .release_command import release
@@ -40,6 +41,7 @@ def build_app() -> typer.Typer:
     app.command()(validation_masks)
     app.command()(example)
     _models(app).command()(release)
+    _models(app).command()(join)
     _models(app).command()(calibrate)
     _models(app).command()(promote)
     app.command()(brain_train)

@@ -25,8 +25,8 @@ for diagnosis.**
 
 {data}
 - {start}
-- {steps} steps of {batch} patches of {patch} voxels a side; AdamW, peak learning rate {rate:g}, cosine with warm-up;
-  loss {loss}{deep}; running mean of the weights (decay {ema:g}).
+- {steps} steps{together} of {batch} patches of {patch} voxels a side; AdamW, peak learning rate {rate:g},
+  cosine with warm-up; loss {loss}{deep}; running mean of the weights (decay {ema:g}).
 - Patches: {sampler}. Into {painted:.0%} of the patches of real images, lesion shapes of other cases are painted with
   the intensities measured in real lesions; {tissue:.0%} are synthesised from tissue maps where there are any. Contrast,
   coil field, slice thickness, noise, brain edge and missing contrasts are varied at random.
@@ -88,6 +88,7 @@ def _head(model: ModelDescription, parameters: int) -> str:
     recipe, patches = model.training.recipe, model.training.recipe["recipe"]
     facts = ", ".join(f"{key} {value}" for key, value in model.architecture.items() if key != "type")
     sampler = ", ".join(f"{key} {value:g}" for key, value in recipe["sampler"].items() if key != "name")
+    members = model.architecture.get("members")
     init = recipe["init"]
     overlap = recipe["forced_overlap"]
     start = f"Started from {init['name']} {init['version']}." if init else "Started from random weights."
@@ -107,6 +108,7 @@ def _head(model: ModelDescription, parameters: int) -> str:
         data="\n".join(f"- {line}" for line in model.training.data),
         start=start,
         steps=recipe["steps"],
+        together=f" ({members} networks together, whose probabilities are averaged)" if members else "",
         batch=recipe["batch"],
         patch=patches["patch"],
         rate=recipe["learning_rate"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -68,17 +69,22 @@ class RunLog:
         for name in ("loss", "dice", "lesion_f1"):
             if getattr(row, name) is not None:
                 self._events.add_scalar(f"{name}/epoch", getattr(row, name), row.step)
-        partial = self._run / f"{METRICS_FILE}.partial"
-        with partial.open("w", newline="", encoding="utf-8") as stream:
-            writer = csv.DictWriter(stream, [field.name for field in fields(Epoch)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows({name: _text(value) for name, value in asdict(one).items()} for one in self.epochs)
-        os.replace(partial, self._run / METRICS_FILE)
+        write_epochs(self._run, self.epochs)
         draw_curves(self._run / CURVES_FILE, self.epochs)
 
     def close(self) -> None:
         """Write what is still in memory."""
         self._events.close()
+
+
+def write_epochs(run: Path, epochs: Sequence[Epoch]) -> None:
+    """Write a run's ``metrics.csv``, whole or not at all."""
+    partial = run / f"{METRICS_FILE}.partial"
+    with partial.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, [field.name for field in fields(Epoch)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _text(value) for name, value in asdict(one).items()} for one in epochs)
+    os.replace(partial, run / METRICS_FILE)
 
 
 def read_epochs(run: Path) -> list[Epoch]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from MSLesionSegLib.cli_runner import user_error
-from MSLesionSegLib.errors import Cancelled, ResourceError
+from MSLesionSegLib.errors import Cancelled, ResourceError, UsageError
 from MSLesionSegLib.networks import build_network
 from MSLesionSegLib.protocol import Progress
 
@@ -77,7 +77,10 @@ def train(
     fabric = fabric or make_fabric("auto", settings.precision)
     trainer = Trainer(settings, patches, validation, run, progress, fabric, start)
     if resume:
-        trainer.load(load_checkpoint(run, fabric.device))
+        state = load_checkpoint(run, fabric.device)
+        if "optimiser" not in state:
+            raise UsageError(f"{run} was joined from other runs.", "Go on with one of those, and join them again.")
+        trainer.load(state)
     elif fabric.is_global_zero:
         run.mkdir(parents=True, exist_ok=True)
         settings.save(run / SETTINGS_FILE)

@@ -110,3 +110,9 @@ def test_unknown_types_and_arguments_are_named():
         build_network({**TINY, "depth": 3})
     with pytest.raises(UsageError, match="There is no preset 'b9'"):
         preset_architecture("b9")
+
+
+@pytest.mark.parametrize("members", [1, 9, 2.0, "two"])
+def test_a_model_of_an_impossible_number_of_networks_is_refused(members):
+    with pytest.raises(ModelError, match="there may be 2 to 8"):
+        build_network({**TINY, "members": members})

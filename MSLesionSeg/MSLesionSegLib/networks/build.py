@@ -6,13 +6,18 @@ from torch import nn
 
 from ..errors import DependencyError, ModelError
 from .efficientnet3d_unet import EfficientNet3DUNet
+from .probability_mean import ProbabilityMean
+
+MOST_MEMBERS = 8
+"""More networks than that are no model that anybody waits for."""
 
 
 def build_network(architecture: dict[str, Any]) -> nn.Module:
     """Build a network with random weights.
 
     Args:
-        architecture: ``{"type": "efficientnet3d_unet" | "unet3d", ...}``, the rest are the arguments of the type.
+        architecture: ``{"type": "efficientnet3d_unet" | "unet3d", ...}``, the rest are the arguments of the type; with
+            ``"members": n`` the network is the mean of ``n`` such ones.
 
     Returns:
         A module from (B, contrasts, z, y, x) float32, any size, to (B, 1, z, y, x) logits.
@@ -32,7 +37,12 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
             f"The model's network type is {kind!r}, which this version does not know.",
             "Known types are efficientnet3d_unet and unet3d; update MSLesionSeg if the model is newer.",
         )
+    members = arguments.pop("members", None)
+    if members is not None and (type(members) is not int or not 2 <= members <= MOST_MEMBERS):
+        raise ModelError(f"The model has {members!r} networks; there may be 2 to {MOST_MEMBERS}.")
     try:
+        if members is not None:
+            return ProbabilityMean(build(**arguments) for _ in range(members))
         return build(**arguments)
     except TypeError as error:
         raise ModelError(f"The model's network {kind!r} does not take these arguments: {error}.") from error

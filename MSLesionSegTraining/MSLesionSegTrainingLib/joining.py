@@ -1,0 +1,142 @@
+"""Runs that were trained apart joined to one, whose network averages their probabilities (``probability_mean.py``)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from MSLesionSegLib.annotated_case import write_json
+from MSLesionSegLib.errors import UsageError
+from MSLesionSegLib.networks import build_network
+from MSLesionSegLib.networks.build import MOST_MEMBERS
+from MSLesionSegLib.protocol import Progress
+
+from .calibration_cases import left_out_cases
+from .checkpoint import check_run_folder, one_at_a_time, save_checkpoint
+from .run import DATA_FILE
+from .run_log import Epoch, read_epochs, write_epochs
+from .settings import SETTINGS_FILE, TrainSettings
+from .thresholds import best_threshold
+from .train import load_result
+from .validation import final_scores, fullest_rows
+
+
+def join_runs(runs: Sequence[Path], dataset: Path, out: Path, progress: Progress) -> str:
+    """Join runs to one that can be released, calibrated, or serve as a fold, but not be trained on.
+
+    Args:
+        runs: two or more, of one architecture and one recipe of patches, that left out the same patient; their data may
+            differ. The averaged weights of the best epoch of each are taken.
+        dataset: holds the cases that validated in them, if any did.
+        out: folder of the joined run: ``settings.json`` of the first with the number of networks, ``data.json`` of all,
+            ``metrics.csv`` with one row (steps of all together), ``scores.json`` and ``checkpoint.pt``.
+        progress: enters the stages join and score.
+
+    Returns:
+        A sentence for the user.
+
+    Raises:
+        UsageError: the runs do not belong together, one is not finished, or ``out`` holds a run.
+        StudyError, OutputError: see ``left_out_cases``.
+    """
+    if not 2 <= len(runs) <= MOST_MEMBERS:
+        raise UsageError(f"From 2 to {MOST_MEMBERS} runs can be joined, not {len(runs)}.")
+    settings = _common_settings(runs)
+    data, lasts = _joined_data(runs), _last_epochs(runs)
+    check_run_folder(out, resume=False)
+    progress.plan({"join": 1.0, "score": 10.0})
+    progress.stage("join")
+    network = _joined_network(settings, runs)
+    with one_at_a_time(out):
+        write_json(out / DATA_FILE, data)
+        settings.save(out / SETTINGS_FILE)
+        progress.stage("score")
+        validates = any(case["part"] == "validation" for case in data["cases"])
+        canvases = left_out_cases(out, dataset, progress) if validates else []
+        rows = final_scores(network, canvases, settings.recipe.patch, out, progress) if canvases else []
+        row = _only_row(lasts, fullest_rows(rows))
+        write_epochs(out, [row])
+        save_checkpoint(out, {"best": {"epoch": row.epoch, "weights": network.state_dict()}})
+    told = f"Dice {row.dice:.3f}, lesion F1 {row.lesion_f1:.3f} at threshold {row.threshold}. " if rows else ""
+    return f"{told}The joined run lies in {out}"
+
+
+def _common_settings(runs: Sequence[Path]) -> TrainSettings:
+    first, *others = (TrainSettings.load(run) for run in runs)
+    if "members" in first.architecture:
+        raise UsageError(f"{runs[0]} was joined already.", "Give the runs that it was joined from.")
+    for run, other in zip(runs[1:], others, strict=True):
+        for name in ("architecture", "recipe", "leave_out"):
+            if getattr(other, name) != getattr(first, name):
+                raise UsageError(
+                    f"{run} has another {name.replace('_', '-')} than {runs[0]}.",
+                    "Join runs of one architecture and one recipe that left out the same patient.",
+                )
+    return replace(first, architecture={**first.architecture, "members": len(runs)})
+
+
+def _joined_data(runs: Sequence[Path]) -> dict[str, Any]:
+    """What the runs were trained on together, as ``data.json`` holds it."""
+    cases: dict[str, dict[str, str]] = {}
+    sources, licences, hashes = [], [], []
+    for run in runs:
+        try:
+            data = json.loads((run / DATA_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{run} has no {DATA_FILE} that can be read.", "Give the --out of a `train`.") from error
+        for case in data["cases"]:
+            if cases.setdefault(case["case"], case) != case:
+                raise UsageError(
+                    f"{case['case']} is {case['part']} in {run} and something else in another run.",
+                    "Join runs that trained on and left out the same patients.",
+                )
+        sources += data["sources"]
+        licences.append(data["licence"])
+        hashes += data["init_case_hashes"]
+    return {
+        "cases": list(cases.values()),
+        "sources": list(dict.fromkeys(sources)),
+        "licence": "; ".join(dict.fromkeys(licences)),
+        "init_case_hashes": sorted(set(hashes)),
+    }
+
+
+def _joined_network(settings: TrainSettings, runs: Sequence[Path]) -> nn.Module:
+    network = build_network(settings.architecture)
+    for member, run in zip(network.members, runs, strict=True):
+        member.load_state_dict(load_result(TrainSettings.load(run), run).state_dict())
+    return network.eval()
+
+
+def _last_epochs(runs: Sequence[Path]) -> list[Epoch]:
+    lasts = []
+    for run in runs:
+        epochs = read_epochs(run)
+        if not epochs:
+            raise UsageError(f"{run} did not come to the end of an epoch.", "Go on with `train --resume`.")
+        lasts.append(epochs[-1])
+    return lasts
+
+
+def _only_row(lasts: Sequence[Epoch], rows: Sequence[dict[str, Any]]) -> Epoch:
+    """The row of ``metrics.csv``: steps and time of all, mean loss, and how the joined network validates."""
+    names = ("dice", "lesion_f1", "lesion_recall", "lesion_precision")
+    figures: dict[str, float | None] = dict.fromkeys((*names, "threshold", "score"))
+    if rows:
+        threshold, score = best_threshold(rows)
+        kept = [row for row in rows if row["threshold"] == threshold]
+        figures = {name: sum(row[name] for row in kept) / len(kept) for name in names}
+        figures |= {"threshold": threshold, "score": score}
+    return Epoch(
+        epoch=1,
+        step=sum(last.step for last in lasts),
+        loss=sum(last.loss for last in lasts) / len(lasts),
+        learning_rate=0.0,
+        seconds=sum(last.seconds for last in lasts),
+        **figures,
+    )
