@@ -18,6 +18,12 @@ PROBABILITY_STEPS = 4096
 """Probabilities are stored as multiples of 1/4096: exact in binary, so that every program that reads the file agrees on
 ``>= threshold``, a third of the file size of free float32 values and far below any difference that matters."""
 
+SMALL_MM3 = 10.0
+"""A lesion of less volume that is faint is more often wrong than right."""
+SMALL_RISE, HIGHEST_BAR = 0.4, 0.95
+"""A small lesion must somewhere reach so much more than the threshold, or this probability (measured:
+docs/validation/small_lesions.md)."""
+
 _VOLUME_TOLERANCE = 1e-6
 """Relative; NIfTI keeps spacings as float32, so three voxels of 1 mm3 may read back as 2.9999998 mm3."""
 
@@ -51,6 +57,43 @@ def quantise_probability(probability: np.ndarray) -> np.ndarray:
     """
     finite = np.nan_to_num(probability, nan=0.0, posinf=0.0, neginf=0.0).astype(np.float32, copy=False)
     return np.rint(np.clip(finite, 0.0, 1.0) * PROBABILITY_STEPS) / np.float32(PROBABILITY_STEPS)
+
+
+def hold_back_small(
+    probability: np.ndarray, threshold: float, spacing_xyz: tuple[float, float, float] = (1.0, 1.0, 1.0)
+) -> tuple[np.ndarray, int]:
+    """Keep small faint lesions just below a threshold, so that they are not listed at it, and are at a lower one.
+
+    A 26-connected component of probability >= ``threshold`` of less than ``SMALL_MM3`` is faint where it reaches
+    ``small_bar`` nowhere. Its probability is limited to the step below the threshold.
+
+    Args:
+        probability: (z, y, x), as ``quantise_probability`` leaves it.
+        threshold: the model's, in (0, 1].
+        spacing_xyz: mm.
+
+    Returns:
+        (z, y, x) float32, a copy, and the number of lesions held back.
+    """
+    held = probability.astype(np.float32)
+    candidates = probability >= threshold
+    box = bounding_box(candidates)
+    if box is None:
+        return held, 0
+    labels, sizes = _components(candidates[box])
+    peaks = np.zeros(sizes.size, np.float32)
+    place = np.flatnonzero(labels)
+    np.maximum.at(peaks, labels.ravel()[place], held[box].ravel()[place])
+    faint = (sizes < minimum_voxels(SMALL_MM3, spacing_xyz)) & (peaks < small_bar(threshold))
+    faint[0] = False
+    below = (math.ceil(threshold * PROBABILITY_STEPS) - 1) / PROBABILITY_STEPS
+    held[box][faint[labels]] = below
+    return held, int(faint.sum())
+
+
+def small_bar(threshold: float) -> float:
+    """Probability that a small lesion must somewhere reach at a threshold."""
+    return max(threshold, min(threshold + SMALL_RISE, HIGHEST_BAR))
 
 
 def minimum_voxels(min_mm3: float, spacing_xyz: tuple[float, float, float]) -> int:

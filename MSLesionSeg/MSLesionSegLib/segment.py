@@ -15,7 +15,7 @@ from .errors import StudyError
 from .finish import BRAIN_FILE, FLAIR_FILE, SECOND_FILE, ZONES_FILE, finish, write_probability
 from .grid import resample
 from .images import input_sha256, read_image
-from .lesions import check_settings
+from .lesions import SMALL_MM3, check_settings, hold_back_small, quantise_probability, small_bar
 from .location_zones import zones_on_flair
 from .model_store import default_model
 from .nifti import compact
@@ -124,7 +124,7 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
                 progress,
             )
         progress.stage("lesions")
-        on_flair = probability_on_flair(probability, prepared, study.flair)
+        on_flair, held_back = listed_on_flair(probability, prepared, study.flair, bundle.model.threshold)
         zones, zone_notes = _zones(prepared, probability, study.flair)
         provenance = build_provenance(
             study,
@@ -138,6 +138,12 @@ def segment(request: SegmentRequest, progress: Progress) -> dict[str, Any]:
             started=started,
         )
         provenance["confidence"] = confidence
+        provenance["held_back"] = {
+            "count": held_back,
+            "below_mm3": SMALL_MM3,
+            "below_probability": small_bar(bundle.model.threshold),
+            "threshold": bundle.model.threshold,
+        }
         progress.stage("write")
         _write_images(result, study, prepared)
         write_probability(result, on_flair, study.flair)
@@ -171,6 +177,22 @@ def probability_on_flair(probability: np.ndarray, prepared: PreparedStudy, flair
     on_flair = sitk.GetArrayFromImage(resample(prepared.grid.image(probability), flair))
     on_flair[sitk.GetArrayViewFromImage(prepared.brain_on_flair) == 0] = 0.0
     return np.clip(on_flair, 0.0, 1.0)
+
+
+def listed_on_flair(
+    probability: np.ndarray, prepared: PreparedStudy, flair: sitk.Image, threshold: float
+) -> tuple[np.ndarray, int]:
+    """`probability_on_flair` in the steps in which it is stored, with small faint lesions held back.
+
+    Args:
+        probability, prepared, flair: as there.
+        threshold: the model's.
+
+    Returns:
+        (z, y, x) float32 on the FLAIR's grid, and the number of lesions held back (see ``hold_back_small``).
+    """
+    on_flair = quantise_probability(probability_on_flair(probability, prepared, flair))
+    return hold_back_small(on_flair, threshold, flair.GetSpacing())
 
 
 def _settings(request: SegmentRequest, bundle: Bundle) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from MSLesionSegLib.command_record import refuse_other_commands, write_record
 from MSLesionSegLib.errors import StudyError
-from MSLesionSegLib.lesions import lesion_mask
+from MSLesionSegLib.lesions import hold_back_small, lesion_mask, quantise_probability
 from MSLesionSegLib.prepare import PreparedStudy
 from MSLesionSegLib.protocol import Progress
 from MSLesionSegLib.provenance import file_sha256
@@ -168,6 +168,7 @@ def _compare_painted(
     for model in models:
         progress.check()
         probability = predict(model, channels, inside, _Quiet(progress), device)
+        probability, _ = hold_back_small(quantise_probability(probability), model.threshold)
         mask = lesion_mask(probability, model.threshold, model.min_lesion_mm3) > 0
         scores.append(score_case(name, name, Pair(grid, truth, mask, probability, inside, ()), policy).values)
     return ComparedCase(name, name, "painted", False, *scores)

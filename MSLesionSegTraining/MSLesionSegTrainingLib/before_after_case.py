@@ -15,7 +15,7 @@ from MSLesionSegLib.lesions import label_lesions, lesion_mask
 from MSLesionSegLib.predictor import Predictor
 from MSLesionSegLib.prepare import PreparedStudy, prepare
 from MSLesionSegLib.protocol import Progress
-from MSLesionSegLib.segment import probability_on_flair
+from MSLesionSegLib.segment import listed_on_flair
 from MSLesionSegLib.study import CONTRASTS, read_study
 
 from .before_after_models import ComparedModel
@@ -99,7 +99,7 @@ def compare_case(
     masks, scores = [], []
     for model in models:
         probability = predict(model, prepared.channels, prepared.brain, progress, device)
-        on_flair = probability_on_flair(probability, prepared, study.flair)
+        on_flair, _ = listed_on_flair(probability, prepared, study.flair, model.threshold)
         mask = lesion_mask(on_flair, model.threshold, model.min_lesion_mm3, grid.spacing) > 0
         pair = Pair(grid, truth, mask, on_flair, brain, ())
         scores.append(score_case(case.name, case.patient, pair, policy).values)

@@ -14,7 +14,7 @@ from MSLesionSegLib.errors import UsageError
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.lesion_confidence import lesion_features
 from MSLesionSegLib.lesion_table import lesion_table
-from MSLesionSegLib.lesions import label_lesions, lesion_mask, quantise_probability
+from MSLesionSegLib.lesions import hold_back_small, label_lesions, lesion_mask, quantise_probability
 from MSLesionSegLib.predictor import Predictor
 from MSLesionSegLib.protocol import Progress
 from MSLesionSegLib.second_pass import left_out, second_pass
@@ -99,7 +99,7 @@ def _passes(
     brain = canvas.brain[0].numpy() > 0
     first = predictor.predict(channels, brain, progress)
     second = second_pass(predictor, channels, CONTRASTS, left_out(choice), brain, first, progress)
-    return quantise_probability(first), quantise_probability(second)
+    return hold_back_small(quantise_probability(first), model.threshold)[0], quantise_probability(second)
 
 
 def _listed(

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
-from MSLesionSegLib.lesions import label_lesions, lesion_mask
+from MSLesionSegLib.lesions import hold_back_small, label_lesions, lesion_mask, quantise_probability
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,12 @@ def score(probability: np.ndarray, truth: np.ndarray, threshold: float, min_mm3:
     Args:
         probability: (z, y, x) float32.
         truth: (z, y, x) bool.
-        threshold: see ``Score``.
+        threshold: see ``Score``; that of a model of which small faint lesions are held back, as ``segment`` does.
         min_mm3: smallest lesion, in the prediction and in the annotation alike.
     """
     spacing = (1.0, 1.0, 1.0)
-    predicted = lesion_mask(probability, threshold, min_mm3, spacing) > 0
+    listed, _ = hold_back_small(quantise_probability(probability), threshold, spacing)
+    predicted = lesion_mask(listed, threshold, min_mm3, spacing) > 0
     annotated = lesion_mask(truth.astype(np.float32), 0.5, min_mm3, spacing) > 0
     both = float((predicted & truth).sum())
     total = float(predicted.sum() + truth.sum())

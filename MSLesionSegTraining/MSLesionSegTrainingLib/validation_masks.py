@@ -18,7 +18,7 @@ from MSLesionSegLib.prepare import prepare
 from MSLesionSegLib.protocol import Progress
 from MSLesionSegLib.provenance import file_sha256
 from MSLesionSegLib.results import ResultFolder
-from MSLesionSegLib.segment import probability_on_flair
+from MSLesionSegLib.segment import listed_on_flair
 from MSLesionSegLib.study import CONTRASTS, read_study
 
 from .before_after_models import ComparedModel
@@ -66,7 +66,7 @@ def write_masks(
         for when, model in models.items():
             predictor = Predictor(model.network, patch=model.patch, flip=model.flip, device=device)
             probability = predictor.predict(prepared.channels, prepared.brain, progress)
-            on_flair = probability_on_flair(probability, prepared, study.flair)
+            on_flair, _ = listed_on_flair(probability, prepared, study.flair, model.threshold)
             masks[when] = lesion_mask(on_flair, model.threshold, model.min_lesion_mm3, grid.spacing) > 0
         for when, mask in masks.items():
             result.write_image(f"{when}.nii.gz", sitk.Cast(grid.image(mask.astype(np.uint8)), sitk.sitkUInt8))

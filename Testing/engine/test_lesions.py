@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from MSLesionSegLib.errors import UsageError
-from MSLesionSegLib.lesions import label_lesions, lesion_mask, quantise_probability
+from MSLesionSegLib.lesions import hold_back_small, label_lesions, lesion_mask, quantise_probability
 
 
 def probability(**boxes: tuple) -> np.ndarray:
@@ -92,3 +92,32 @@ def test_stored_probability_is_exact_in_every_float_type():
     assert stored.dtype == np.float32
     assert stored.tolist() == [0.0, 1.0, 0.5, 1365 / 4096, 0.0, 1.0, 0.0]
     assert np.array_equal(quantise_probability(stored), stored)
+
+
+def faint_and_strong() -> np.ndarray:
+    """Two voxels of 0.8, two of 0.92 and 0.6, twelve of 0.6."""
+    probability = np.zeros((5, 5, 30), np.float32)
+    probability[2, 2, 2:4] = 0.8
+    probability[2, 2, 8:10] = 0.92, 0.6
+    probability[2, 2, 14:26] = 0.6
+    return quantise_probability(probability)
+
+
+def test_a_small_faint_lesion_is_held_back_just_below_the_threshold_and_others_stay():
+    probability = faint_and_strong()
+    held, count = hold_back_small(probability, 0.5)
+    assert count == 1
+    assert held[2, 2, 2:4].tolist() == [2047 / 4096] * 2
+    changed = held != probability
+    assert changed.sum() == 2 and changed[2, 2, 2:4].all()
+    assert label_lesions(lesion_mask(held, 0.5, 0.0)).max() == 2
+    assert label_lesions(lesion_mask(held, 0.49, 0.0)).max() == 3
+
+
+def test_what_is_small_goes_by_volume_and_what_is_faint_by_the_threshold():
+    probability = faint_and_strong()
+    assert hold_back_small(probability, 0.5, (2.0, 2.0, 2.0))[1] == 0  # 16 mm3
+    assert hold_back_small(probability, 0.5, (2.0, 2.0, 1.0))[1] == 1  # 8 mm3
+    assert hold_back_small(probability, 0.3)[1] == 0  # 0.7 suffices
+    assert hold_back_small(probability, 0.7)[1] == 2  # 0.95 does not
+    assert hold_back_small(probability, 0.99)[1] == 0 and hold_back_small(0 * probability, 0.5)[1] == 0
