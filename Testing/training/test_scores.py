@@ -14,11 +14,12 @@ def test_one_lesion_found_one_missed_one_invented():
     truth[10:12, 10:12, 10:12] = True
     probability = np.zeros(truth.shape, np.float32)
     probability[2:4, 2:4, 2:6] = 0.9
-    probability[16:18, 16:18, 16:18] = 0.6
+    probability[16:18, 16:18, 16:19] = 0.6
+    probability[16:18, 2:4, 2:4] = 0.8  # small and faint, so that `segment` does not list it
     result = score(probability, truth, 0.5)
-    assert result.dice == pytest.approx(2 * 8 / (24 + 16))
+    assert result.dice == pytest.approx(2 * 8 / (28 + 16))
     assert (result.lesion_recall, result.lesion_precision, result.lesion_f1) == (0.5, 0.5, 0.5)
-    assert (result.volume_ml, result.truth_ml) == (0.024, 0.016)
+    assert (result.volume_ml, result.truth_ml) == (0.028, 0.016)
     assert score(probability, truth, 0.7).lesion_precision == 1.0
 
 
