@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,10 +17,11 @@ from MSLesionSegLib.protocol import Progress
 
 from .calibration_cases import left_out_cases
 from .checkpoint import check_run_folder, one_at_a_time, save_checkpoint
+from .release import read_run_file
 from .run import DATA_FILE
 from .run_log import Epoch, read_epochs, write_epochs
 from .settings import SETTINGS_FILE, TrainSettings
-from .thresholds import best_threshold
+from .thresholds import best_figures
 from .train import load_result
 from .validation import final_scores, fullest_rows
 
@@ -85,10 +85,7 @@ def _joined_data(runs: Sequence[Path]) -> dict[str, Any]:
     cases: dict[str, dict[str, str]] = {}
     sources, licences, hashes = [], [], []
     for run in runs:
-        try:
-            data = json.loads((run / DATA_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(f"{run} has no {DATA_FILE} that can be read.", "Give the --out of a `train`.") from error
+        data = read_run_file(run, DATA_FILE, "Give the --out of a `train` that ended.")
         for case in data["cases"]:
             if cases.setdefault(case["case"], case) != case:
                 raise UsageError(
@@ -125,18 +122,11 @@ def _last_epochs(runs: Sequence[Path]) -> list[Epoch]:
 
 def _only_row(lasts: Sequence[Epoch], rows: Sequence[dict[str, Any]]) -> Epoch:
     """The row of ``metrics.csv``: steps and time of all, mean loss, and how the joined network validates."""
-    names = ("dice", "lesion_f1", "lesion_recall", "lesion_precision")
-    figures: dict[str, float | None] = dict.fromkeys((*names, "threshold", "score"))
-    if rows:
-        threshold, score = best_threshold(rows)
-        kept = [row for row in rows if row["threshold"] == threshold]
-        figures = {name: sum(row[name] for row in kept) / len(kept) for name in names}
-        figures |= {"threshold": threshold, "score": score}
     return Epoch(
         epoch=1,
         step=sum(last.step for last in lasts),
         loss=sum(last.loss for last in lasts) / len(lasts),
         learning_rate=0.0,
         seconds=sum(last.seconds for last in lasts),
-        **figures,
+        **best_figures(rows),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from MSLesionSegLib.bundle_schema import ModelDescription
+from MSLesionSegLib.lesions import SMALL_MM3, small_bar
 
 from .calibration_card import calibration_section
 from .validation import fullest_rows
@@ -18,7 +19,8 @@ for diagnosis.**
   `network.onnx` is the same network for faster runtimes.
 - Input: {spacing:g} mm, normalisation `{normalisation}`, windows of {window} voxels a side; FLAIR alone, +T1w, +T2w or
   all three.
-- Default threshold {threshold:g}, smallest lesion {min_mm3:g} mm3, 26-connected.
+- Default threshold {threshold:g}, smallest lesion {min_mm3:g} mm3, 26-connected; one of less than
+  {small:g} mm3 only where it reaches {bar:g} somewhere.
 - Created {created}.
 
 ## Training
@@ -104,6 +106,8 @@ def _head(model: ModelDescription, parameters: int) -> str:
         window=model.patch[0],
         threshold=model.threshold,
         min_mm3=model.min_lesion_mm3,
+        small=SMALL_MM3,
+        bar=small_bar(model.threshold),
         created=model.created,
         data="\n".join(f"- {line}" for line in model.training.data),
         start=start,

@@ -50,7 +50,7 @@ def release_bundle(
         OutputError: the bundle cannot be written.
     """
     settings = TrainSettings.load(run)
-    data = _read(run, DATA_FILE, "Give the --out of a `train` that began to train.")
+    data = read_run_file(run, DATA_FILE, "Give the --out of a `train` that began to train.")
     rows = validation_rows(folds or [run], optional=threshold is not None)
     if threshold is None:
         threshold, _ = best_threshold(fullest_rows(rows))
@@ -111,11 +111,21 @@ def validation_rows(runs: list[Path], *, optional: bool = False) -> list[dict[st
     for run in runs:
         if optional and not (run / SCORES_FILE).exists():
             continue
-        rows += _read(run, SCORES_FILE, "Give runs that validate with --fold, or a --threshold of your own.")
+        rows += read_run_file(run, SCORES_FILE, "Give runs that validate with --fold, or a --threshold of your own.")
     return rows
 
 
-def _read(run: Path, name: str, hint: str) -> Any:
+def read_run_file(run: Path, name: str, hint: str) -> Any:
+    """The content of a JSON file of a run.
+
+    Args:
+        run: folder of the run.
+        name: of the file.
+        hint: what to do where the run has no such file.
+
+    Raises:
+        UsageError: there is none, or it is no JSON.
+    """
     path = run / name
     if not path.exists():
         raise UsageError(f"{run} holds no {name}.", hint)

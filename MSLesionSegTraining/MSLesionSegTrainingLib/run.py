@@ -20,7 +20,7 @@ from .retrain_blend import keep_what_was_known
 from .samplers import make_sampler
 from .settings import TrainSettings
 from .start_weights import Start, check_overlap
-from .thresholds import best_threshold
+from .thresholds import best_figures
 from .train import ENDLESS, train
 from .training_set import PREPARED, TrainingSet, load_training_set
 from .validation import final_scores, fullest_rows
@@ -109,11 +109,11 @@ def run_training(
         rows = fullest_rows(final_scores(network, data.validation, settings.recipe.patch, run, progress))
     except Cancelled as error:
         raise Cancelled("Cancelled after the last step; --resume scores the validation cases.") from error
-    threshold, _ = best_threshold(rows)
-    kept = [row for row in rows if row["threshold"] == threshold]
-    dice, f1 = (sum(row[name] for row in kept) / len(kept) for name in ("dice", "lesion_f1"))
-    cases = f"{len(kept)} validation case{'' if len(kept) == 1 else 's'}"
-    return f"Dice {dice:.3f}, lesion F1 {f1:.3f} over {cases} at threshold {threshold}. The run lies in {run}"
+    figures, count = best_figures(rows), len(data.validation)
+    return (
+        f"Dice {figures['dice']:.3f}, lesion F1 {figures['lesion_f1']:.3f} over {count} validation "
+        f"case{'' if count == 1 else 's'} at threshold {figures['threshold']}. The run lies in {run}"
+    )
 
 
 def _keep_data(run: Path, data: TrainingSet, start: Start | None, resume: bool) -> None:

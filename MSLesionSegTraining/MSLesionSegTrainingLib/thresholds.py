@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 LOWEST, HIGHEST = 0.3, 0.7
@@ -33,3 +33,25 @@ def best_threshold(rows: Iterable[Mapping[str, Any]]) -> tuple[float, float]:
     thresholds = sorted({row["threshold"] for row in candidates})
     best = max(thresholds, key=score)
     return best, score(best)
+
+
+def best_figures(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+    """Means over the cases at the threshold that suits them best.
+
+    Args:
+        rows: see `best_threshold`; may be empty.
+
+    Returns:
+        ``dice``, ``lesion_f1``, ``lesion_recall``, ``lesion_precision``, ``threshold`` and ``score``; all None without
+        rows.
+    """
+    names = ("dice", "lesion_f1", "lesion_recall", "lesion_precision")
+    if not rows:
+        return dict.fromkeys((*names, "threshold", "score"))
+    threshold, score = best_threshold(rows)
+    kept = [row for row in rows if row["threshold"] == threshold]
+    return {
+        **{name: sum(row[name] for row in kept) / len(kept) for name in names},
+        "threshold": threshold,
+        "score": score,
+    }

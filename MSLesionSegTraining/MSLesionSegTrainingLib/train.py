@@ -30,7 +30,7 @@ from .losses import LOSSES
 from .patch_workers import outlive_a_cancel, worker_count
 from .run_log import Epoch, RunLog
 from .settings import SETTINGS_FILE, TrainSettings
-from .thresholds import best_threshold
+from .thresholds import best_figures
 from .validation import validate
 
 CHECKPOINT_EVERY = 100
@@ -227,14 +227,10 @@ class Trainer:
         measure_statistics(self._average, self._patches, self._fabric.device, worker_count())
         rows = self._gathered(validate(self._average, self._mine(), patch, self._fabric.device.type))
         self._average.to(self._fabric.device, memory_format=self._layout)
-        figures: dict[str, float | None] = dict.fromkeys(("dice", "lesion_f1", "lesion_recall", "lesion_precision"))
-        threshold, score = best_threshold(rows) if rows else (None, None)
-        if rows:
-            kept = [row for row in rows if row["threshold"] == threshold]
-            figures = {name: sum(row[name] for row in kept) / len(kept) for name in figures}
-            if not self._best or score > self._best["score"]:
-                weights = {name: value.cpu().clone() for name, value in self._average.state_dict().items()}
-                self._best = {"epoch": epoch, "score": score, "weights": weights}
+        figures = best_figures(rows)
+        if rows and (not self._best or figures["score"] > self._best["score"]):
+            weights = {name: value.cpu().clone() for name, value in self._average.state_dict().items()}
+            self._best = {"epoch": epoch, "score": figures["score"], "weights": weights}
         loss = sum(self._losses) / len(self._losses)
         self._losses = []
         row = Epoch(
@@ -243,8 +239,6 @@ class Trainer:
             loss=loss,
             learning_rate=self._optimiser.param_groups[0]["lr"],
             **figures,
-            threshold=threshold,
-            score=score,
             seconds=self._elapsed(),
         )
         if log is not None:

@@ -114,5 +114,5 @@ def test_unknown_types_and_arguments_are_named():
 
 @pytest.mark.parametrize("members", [1, 9, 2.0, "two"])
 def test_a_model_of_an_impossible_number_of_networks_is_refused(members):
-    with pytest.raises(ModelError, match="there may be 2 to 8"):
+    with pytest.raises(ModelError, match="may average 2 to 8 networks, not "):
         build_network({**TINY, "members": members})

@@ -1,6 +1,7 @@
 """A model learns how sure it may be from patients left out: known answers, and a bundle through the command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ from MSLesionSegTrainingLib.cli import build_app
 from MSLesionSegTrainingLib.patches import PatchRecipe
 from MSLesionSegTrainingLib.prepared_cache import PreparedCache
 from MSLesionSegTrainingLib.run import DATA_FILE
+from MSLesionSegTrainingLib.run_log import Epoch, write_epochs
 from MSLesionSegTrainingLib.settings import SETTINGS_FILE, TrainSettings
 from MSLesionSegTrainingLib.training_set import load_training_set
 from MSLesionSegTrainingLib.validation import SCORES_FILE
@@ -203,6 +205,31 @@ def test_a_bundle_is_calibrated_by_the_command_and_its_weights_stay(dataset, tra
     assert card.startswith("# trial 1.1") and "## How sure" in card and "- sub-02: 3 lesions listed" in card
     unchanged = load_bundle(before).model.model_dump(exclude={"version", "calibration", "created"})
     assert after.model.model_dump(exclude={"version", "calibration", "created"}) == unchanged
+
+
+def test_joined_runs_calibrate_as_any_run_does(dataset, trained, tmp_path, capsys):
+    for name in ("one", "two"):
+        shutil.copytree(trained, tmp_path / name)
+        write_epochs(tmp_path / name, [Epoch(1, 30, 0.5, 0.01, None, None, None, None, None, None, 1.0)])
+    words = ("models", "join", tmp_path / "one", tmp_path / "two", "--dataset", dataset, "--out", tmp_path / "both")
+    assert call(*words) == 0, capsys.readouterr().err
+    released = (
+        "models",
+        "release",
+        tmp_path / "both",
+        "--name",
+        "both",
+        "--threshold",
+        0.5,
+        "--out",
+        tmp_path / "before",
+    )
+    assert call(*released) == 0, capsys.readouterr().err
+    words = ("models", "calibrate", tmp_path / "before", dataset, "--fold", tmp_path / "both", "--version", "1.1")
+    assert call(*words, "--out", tmp_path / "after") == 0, capsys.readouterr().err
+    assert load_bundle(tmp_path / "after").model.calibration.fitted_on[0] == (
+        "sub-02: 3 lesions listed on FLAIR, 2 of them real (network of 60 steps that was not trained on this patient)"
+    )
 
 
 def test_a_run_that_kept_nobody_aside_or_another_data_set_is_refused(dataset, trained, tmp_path):

@@ -75,13 +75,29 @@ def test_a_joined_run_is_released_and_gives_the_mean_of_the_probabilities(root, 
     assert call(*words) == 0, capsys.readouterr().err
     scored = json.loads((tmp_path / "both" / "scores.json").read_text("utf-8"))
     assert {row["case"] for row in scored} == {"sub-02"}
-    assert call("models", "release", tmp_path / "both", "--name", "both", "--out", tmp_path / "bundle") == 0
+    assert (
+        call(
+            "models",
+            "release",
+            tmp_path / "both",
+            "--name",
+            "both",
+            "--fold",
+            tmp_path / "both",
+            "--out",
+            tmp_path / "bundle",
+        )
+        == 0
+    )
     assert verify_bundle(tmp_path / "bundle") == []
     bundle = load_bundle(tmp_path / "bundle", kind="lesion")
     assert bundle.model.architecture["members"] == 2
     assert bundle.model.training.data == ["the first data set", "the second data set"]
     assert {"0" * 64, "1" * 64} < set(bundle.model.training.case_hashes)
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert (
+        "one of less than\n  10 mm3 only where it reaches" in card and "runs of 300 steps with the same recipe" in card
+    )
     assert "- 300 steps (2 networks together, whose probabilities are averaged) of 2 patches" in card
     window = torch.randn(1, 3, 32, 32, 32, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -93,6 +109,20 @@ def test_a_joined_run_is_released_and_gives_the_mean_of_the_probabilities(root, 
     assert not torch.allclose(members[0], members[1], atol=1e-2)
     assert call("train", root / "set", "--out", tmp_path / "both", "--resume") == 2
     assert "was joined from other runs" in capsys.readouterr().err
+    words = (
+        "--init",
+        tmp_path / "bundle",
+        "--no-rehearse",
+        "--epochs",
+        1,
+        "--epoch-steps",
+        1,
+        "--out",
+        tmp_path / "on",
+    )
+    assert call("train", root / "set", *words) == 0, capsys.readouterr().err
+    settings = json.loads((tmp_path / "on" / SETTINGS_FILE).read_text("utf-8"))
+    assert settings["architecture"]["members"] == 2
 
 
 def test_probabilities_of_almost_0_and_1_are_averaged_exactly():

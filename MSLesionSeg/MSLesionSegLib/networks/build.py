@@ -39,7 +39,7 @@ def build_network(architecture: dict[str, Any]) -> nn.Module:
         )
     members = arguments.pop("members", None)
     if members is not None and (type(members) is not int or not 2 <= members <= MOST_MEMBERS):
-        raise ModelError(f"The model has {members!r} networks; there may be 2 to {MOST_MEMBERS}.")
+        raise ModelError(f"A model may average 2 to {MOST_MEMBERS} networks, not {members!r}.")
     try:
         if members is not None:
             return ProbabilityMean(build(**arguments) for _ in range(members))
