@@ -1,4 +1,4 @@
-"""``python docs/validation/small_lesions.py DATASET RUN [RUN ...]``: lesions listed without and with the bar for small ones.
+"""``python docs/validation/small_lesions.py DATASET RUN [RUN ...]``: lesions without and with the bar for small ones.
 
 Each run left a patient of the data set out, who is predicted by its network with all his contrasts.
 """
