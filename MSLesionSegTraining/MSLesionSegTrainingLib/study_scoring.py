@@ -11,7 +11,7 @@ import numpy as np
 from torch import nn
 
 from MSLesionSegLib.grid import Grid
-from MSLesionSegLib.lesions import lesion_mask, quantise_probability
+from MSLesionSegLib.lesions import hold_back_small, lesion_mask, quantise_probability
 from MSLesionSegLib.nifti import write_nifti
 from MSLesionSegLib.predictor import Predictor
 
@@ -117,11 +117,12 @@ def read_facts(run: Path) -> dict[str, Any] | None:
 
 
 def _predict(predictor: Predictor, canvas: Canvas, threshold: float, folder: Path, progress: PartProgress) -> None:
-    """Write mask and probability of one patient."""
+    """Write mask and probability of one patient, as ``segment`` would: small faint lesions are held back."""
     channels = canvas.channels.numpy().astype(np.float32)
     probability = predictor.predict(channels, canvas.brain[0].numpy() > 0, progress.part(0.0, 0.0))
-    write_nifti(folder / f"{canvas.name}_probability.nii.gz", _image(quantise_probability(probability)))
-    write_nifti(folder / f"{canvas.name}_label-lesion_mask.nii.gz", _image(lesion_mask(probability, threshold)))
+    listed, _ = hold_back_small(quantise_probability(probability), threshold)
+    write_nifti(folder / f"{canvas.name}_probability.nii.gz", _image(listed))
+    write_nifti(folder / f"{canvas.name}_label-lesion_mask.nii.gz", _image(lesion_mask(listed, threshold)))
 
 
 def unit_grid(shape: tuple[int, int, int]) -> Grid:
