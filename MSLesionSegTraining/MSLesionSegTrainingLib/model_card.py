@@ -112,7 +112,7 @@ def _head(model: ModelDescription, parameters: int) -> str:
         data="\n".join(f"- {line}" for line in model.training.data),
         start=start,
         steps=recipe["steps"],
-        together=f" ({members} networks together, whose probabilities are averaged)" if members else "",
+        together=_together(members, recipe["averaged"]),
         batch=recipe["batch"],
         patch=patches["patch"],
         rate=recipe["learning_rate"],
@@ -123,6 +123,12 @@ def _head(model: ModelDescription, parameters: int) -> str:
         painted=patches["painted"],
         tissue=patches["tissue"],
     )
+
+
+def _together(members: int | None, averaged: int) -> str:
+    if members:
+        return f" ({members} networks together, whose probabilities are averaged)"
+    return f" ({averaged} runs together, whose weights are averaged)" if averaged else ""
 
 
 def _figures(model: ModelDescription, rows: list[dict[str, Any]], folds: bool) -> str:

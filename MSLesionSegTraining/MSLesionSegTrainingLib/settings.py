@@ -42,6 +42,7 @@ class TrainSettings:
         leave_out: the patient of whom nothing was used in training, or None.
         rehearsal: synthetic images of the training brains and lesions of synthetic patients are added, see
             ``rehearsal``.
+        averaged: number of runs of whose weights these are the mean, see ``joining``; 0 for a run of its own.
     """
 
     architecture: dict[str, Any] = field(default_factory=lambda: preset_architecture("b0"))
@@ -64,6 +65,7 @@ class TrainSettings:
     forced_overlap: list[str] = field(default_factory=list)
     leave_out: str | None = None
     rehearsal: bool = False
+    averaged: int = 0
 
     @property
     def steps(self) -> int | None:

@@ -16,6 +16,7 @@ from MSLesionSegLib.protocol import SilentProgress
 from MSLesionSegLib.runtime import load_network
 from MSLesionSegTrainingLib.checkpoint import save_checkpoint
 from MSLesionSegTrainingLib.cli import build_app
+from MSLesionSegTrainingLib.joining import join_runs
 from MSLesionSegTrainingLib.onnx_export import half_precision
 from MSLesionSegTrainingLib.patches import PatchRecipe
 from MSLesionSegTrainingLib.prepared_cache import PreparedCache
@@ -123,6 +124,30 @@ def test_a_joined_run_is_released_and_gives_the_mean_of_the_probabilities(root, 
     assert call("train", root / "set", *words) == 0, capsys.readouterr().err
     settings = json.loads((tmp_path / "on" / SETTINGS_FILE).read_text("utf-8"))
     assert settings["architecture"]["members"] == 2
+
+
+def test_a_run_with_the_mean_of_the_weights_is_one_network_and_tells_how_the_runs_did(copied, tmp_path, capsys):
+    root = copied
+    row = {"case": "sub-02", "contrasts": "FLAIR+T1w+T2w", "flip": False, "threshold": 0.4, "dice": 0.5}
+    row |= {"lesion_f1": 0.25, "lesion_recall": 0.2, "lesion_precision": 0.3, "truth_ml": 1.0}
+    (root / "first" / "scores.json").write_text(json.dumps([row]), encoding="utf-8")
+    runs = (root / "first", root / "second")
+    told = join_runs(runs, root / "set", tmp_path / "one", SilentProgress(), weights=True)
+    assert "; the runs themselves: Dice 0.500, lesion F1 0.250 at threshold 0.4. The joined run lies in " in told
+    words = ("models", "release", tmp_path / "one", "--name", "one", "--fold", tmp_path / "one")
+    assert call(*words, "--out", tmp_path / "bundle") == 0, capsys.readouterr().err
+    bundle = load_bundle(tmp_path / "bundle", kind="lesion")
+    assert "members" not in bundle.model.architecture
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert "- 300 steps (2 runs together, whose weights are averaged) of 2 patches" in card
+    first, second, mean = (one.state_dict() for one in (network(0), network(1), bundle.load_network()))
+    assert len(mean) == len(first)
+    for name, value in mean.items():
+        if value.is_floating_point():
+            assert torch.allclose(value, (first[name] + second[name]) / 2, atol=1e-3), name
+    words = ("models", "join", "--weights", tmp_path / "one", root / "first", "--dataset", root / "set")
+    assert call(*words, "--out", tmp_path / "again") == 2
+    assert "one was joined already." in capsys.readouterr().err
 
 
 def test_probabilities_of_almost_0_and_1_are_averaged_exactly():
