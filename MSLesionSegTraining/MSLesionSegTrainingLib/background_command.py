@@ -35,6 +35,7 @@ def background(
             "folder": str(dataset),
             "backgrounds": [asdict(one) for one in made],
             "message": f"Backgrounds of {len(made)} case{'' if len(made) == 1 else 's'} in {dataset}: "
+            f"{sum(one.sure_ml for one in made):.1f} mL count as lesion, "
             f"{sum(one.unsure_ml for one in made):.1f} mL left out, {false} doubtful lesions count as none",
         }
     )

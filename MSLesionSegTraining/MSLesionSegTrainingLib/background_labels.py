@@ -11,8 +11,9 @@ from MSLesionSegLib.errors import StudyError
 from MSLesionSegLib.grid import Grid, same_grid
 from MSLesionSegLib.images import read_image
 
-NO_LESION, UNSURE_PLACE, FALSE_LESION = 0, 1, 2
-"""Trained on as without lesion; left out of the loss; like the first, though a model listed a lesion that it doubts."""
+NO_LESION, UNSURE_PLACE, FALSE_LESION, SURE_LESION = 0, 1, 2, 3
+"""Trained on as without lesion; left out of the loss; like the first, though a model listed a lesion that it doubts;
+trained on as lesion, since a model is sure of it."""
 
 
 def read_background(path: Path, flair: Grid) -> np.ndarray:
@@ -23,7 +24,7 @@ def read_background(path: Path, flair: Grid) -> np.ndarray:
         flair: grid of the FLAIR, which is that of the labels.
 
     Returns:
-        uint8 (z, y, x): ``NO_LESION``, ``UNSURE_PLACE`` or ``FALSE_LESION``.
+        uint8 (z, y, x): ``NO_LESION``, ``UNSURE_PLACE``, ``FALSE_LESION`` or ``SURE_LESION``.
 
     Raises:
         StudyError: the file cannot be read, lies on another grid, or holds other values.
@@ -32,8 +33,8 @@ def read_background(path: Path, flair: Grid) -> np.ndarray:
     if not same_grid(image, flair):
         raise StudyError(f"The background {path} does not lie on the grid of its FLAIR.", _MAKE_AGAIN)
     labels = sitk.GetArrayFromImage(image)
-    if not np.isin(labels, (NO_LESION, UNSURE_PLACE, FALSE_LESION)).all():
-        raise StudyError(f"The background {path} holds other values than 0, 1 and 2.", _MAKE_AGAIN)
+    if not np.isin(labels, (NO_LESION, UNSURE_PLACE, FALSE_LESION, SURE_LESION)).all():
+        raise StudyError(f"The background {path} holds other values than 0 to 3.", _MAKE_AGAIN)
     return labels.astype(np.uint8)
 
 

@@ -1,11 +1,12 @@
-"""Scans that nobody annotated as backgrounds of a training: what a model is sure of is left out, what it doubts is not.
+"""Scans that nobody annotated as backgrounds of a training: what a model is not sure of is left out.
 
 A network learns what is no lesion from the brains that it sees, and two annotated patients show little of what other
 scanners make bright. Scans without annotation show it, but hold lesions. So the places that may be lesions by a model's
-probability are left out of the loss, and lesions of other patients are painted into the rest; what the model listed
-and doubted itself counts as no lesion. That is self-training with the sure part left out (compare Yarowsky, ACL 1995;
-Xie et al., *Self-training with Noisy Student*, CVPR 2020). Lesions that the model gives no probability at all are
-learnt as none: a background never shows a network lesions that its model does not see.
+probability are left out of the loss, but for the core of lesions that it is sure of, which counts as lesion, and
+lesions of other patients are painted into the rest; what the model listed and doubted itself counts as no lesion. That
+is self-training without the outlines (compare Yarowsky, ACL 1995; Xie et al., *Self-training with Noisy Student*, CVPR
+2020). Lesions that the model gives no probability at all are learnt as none: a background never shows a network lesions
+that its model does not see, unless a person paints them in.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from MSLesionSegLib import __version__
-from MSLesionSegLib.annotated_case import FLAIR_HASH, CasePlace, flair_hash, one_writer, write_json
+from MSLesionSegLib.annotated_case import FLAIR_HASH, CasePlace, flair_hash, one_writer, read_json, write_json
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.finish import FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
 from MSLesionSegLib.grid import Grid
@@ -32,7 +33,7 @@ from MSLesionSegLib.nifti import read_nifti
 from MSLesionSegLib.protocol import Progress
 from MSLesionSegLib.provenance import read_provenance
 
-from .background_labels import FALSE_LESION, UNSURE_PLACE
+from .background_labels import FALSE_LESION, SURE_LESION, UNSURE_PLACE
 from .cases import BACKGROUNDS, Case, background_name, index_cases
 from .collecting import WRITER_S
 from .split import read_split
@@ -44,8 +45,16 @@ PERHAPS = 0.1
 WIDER_MM = 4.0
 """Such places are taken this much wider, so that neither the soft edge of a lesion nor haze around it counts."""
 
+SURE, SURE_MM3 = 0.9, 30.0
+"""From this probability a voxel of a lesion of at least so many mm3 that is not doubted counts as lesion."""
 
-DESCRIPTION = "0 no lesion; 1 unsure, left out of the loss; 2 no lesion, though a model listed one, which it doubted"
+DESCRIPTION = (
+    "0 no lesion; 1 unsure, left out of the loss; 2 no lesion, though a model listed one, which it doubted; "
+    "3 lesion, of which a model is sure"
+)
+
+LABELS_HASH = "LabelsSha256"
+"""Of the labels as written: others are an editor's, and are not overwritten."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +65,13 @@ class Background:
         case: its name.
         unsure_ml: volume left out of the loss.
         false_lesions: number of lesions that count as none.
+        sure_ml: volume that counts as lesion.
     """
 
     case: str
     unsure_ml: float
     false_lesions: int
+    sure_ml: float
 
 
 def background_labels(
@@ -69,7 +80,8 @@ def background_labels(
     """The label map of a background from a model's result.
 
     A 26-connected place of probability ``PERHAPS`` and more is unsure, and ``WIDER_MM`` around it, unless the lesions
-    listed in it, one or more, are all doubtful: then its listed voxels are a false lesion and the others none.
+    listed in it, one or more, are all doubtful: then its listed voxels are a false lesion and the others none. What a
+    lesion that is neither doubted nor small has of probability ``SURE`` is lesion.
 
     Args:
         probability: (z, y, x) of lesion.
@@ -88,13 +100,16 @@ def background_labels(
     wide = ndimage.distance_transform_edt(~unsure, sampling=spacing_zyx) <= WIDER_MM if unsure.any() else unsure
     background = np.where(wide, UNSURE_PLACE, 0)
     background[is_doubtful & ~wide] = FALSE_LESION
+    large = np.bincount(labels.ravel()) * float(np.prod(spacing_zyx)) >= SURE_MM3
+    background[(labels > 0) & ~is_doubtful & large[labels] & (probability >= SURE)] = SURE_LESION
     return background.astype(np.uint8)
 
 
 def make_backgrounds(dataset: Path, names: Sequence[str], progress: Progress) -> list[Background]:
     """Make backgrounds of cases that nobody annotated, from what ``batch`` left in ``derivatives/presegmented``.
 
-    A background that is there is made anew. Once a case is annotated, its mask counts and the background does not.
+    A background that is there is made anew, unless somebody edited it. Once a case is annotated, its mask counts and
+    the background does not.
 
     Args:
         dataset: folder of the data set.
@@ -105,7 +120,7 @@ def make_backgrounds(dataset: Path, names: Sequence[str], progress: Progress) ->
         what was made, by name of the case.
 
     Raises:
-        UsageError: a case is not there or annotated, or there is none to take.
+        UsageError: a case is not there or annotated, or its background was edited, or there is none to take.
         StudyError: a result is missing, is of another FLAIR, or says nothing of how sure its lesions are.
         OutputError: the data set cannot be written.
     """
@@ -113,6 +128,7 @@ def make_backgrounds(dataset: Path, names: Sequence[str], progress: Progress) ->
     made = []
     try:
         with one_writer(dataset, WRITER_S):
+            _refuse_edited(dataset, chosen)
             for number, case in enumerate(chosen):
                 progress.update(number / len(chosen), case.name)
                 made.append(_make(dataset, case))
@@ -148,6 +164,23 @@ def _chosen(dataset: Path, names: Sequence[str]) -> list[Case]:
     return chosen
 
 
+def _path(dataset: Path, case: Case) -> Path:
+    return dataset / BACKGROUNDS / CasePlace.of(case.name).inner / "anat" / background_name(case.name)
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_name(path.name.replace(".nii.gz", ".json"))
+
+
+def _refuse_edited(dataset: Path, cases: Sequence[Case]) -> None:
+    for path in (_path(dataset, case) for case in cases):
+        if path.exists() and read_json(_sidecar(path)).get(LABELS_HASH) != flair_hash(read_image(path)):
+            raise UsageError(
+                f"{path} is not as it was made; somebody edited it.",
+                "Remove it to have it made anew, or name the other cases.",
+            )
+
+
 def _make(dataset: Path, case: Case) -> Background:
     flair, result = read_image(case.images["FLAIR"]), dataset / PRESEGMENTED / case.name
     model = _checked_model(dataset, case, flair_hash(flair))
@@ -159,9 +192,9 @@ def _make(dataset: Path, case: Case) -> Background:
     doubtful = [lesion.id for lesion in lesions if lesion.doubtful]
     probability = sitk.GetArrayFromImage(read_nifti(result / PROBABILITY_FILE))
     background = background_labels(probability, labels, doubtful, flair.GetSpacing()[::-1])
-    path = dataset / BACKGROUNDS / CasePlace.of(case.name).inner / "anat" / background_name(case.name)
+    path, image = _path(dataset, case), Grid.of(flair).image(background)
     path.parent.mkdir(parents=True, exist_ok=True)
-    put_image(path, Grid.of(flair).image(background))
+    put_image(path, image)
     sidecar = {
         "Description": DESCRIPTION,
         "Time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -170,11 +203,15 @@ def _make(dataset: Path, case: Case) -> Background:
         "Model": model,
         "PerhapsProbability": PERHAPS,
         "WiderMm": WIDER_MM,
+        "SureProbability": SURE,
+        "SureMm3": SURE_MM3,
         FLAIR_HASH: flair_hash(flair),
+        LABELS_HASH: flair_hash(image),
     }
-    write_json(path.with_name(path.name.replace(".nii.gz", ".json")), sidecar)
-    unsure_ml = float((background == UNSURE_PLACE).sum() * np.prod(flair.GetSpacing()) / 1000.0)
-    return Background(case.name, round(unsure_ml, 2), len(np.unique(labels[background == FALSE_LESION])))
+    write_json(_sidecar(path), sidecar)
+    voxel_ml = float(np.prod(flair.GetSpacing())) / 1000.0
+    unsure_ml, sure_ml = (round(int((background == kind).sum()) * voxel_ml, 2) for kind in (UNSURE_PLACE, SURE_LESION))
+    return Background(case.name, unsure_ml, len(np.unique(labels[background == FALSE_LESION])), sure_ml)
 
 
 def _checked_model(dataset: Path, case: Case, flair: str) -> dict[str, Any]:

@@ -85,6 +85,7 @@ def background_canvas(
     name: str,
     channels: np.ndarray,
     brain: np.ndarray,
+    lesion: np.ndarray,
     unsure: np.ndarray,
     present: tuple[bool, bool, bool],
     index: CaseIndex,
@@ -96,7 +97,7 @@ def background_canvas(
         unsure: (z, y, x) bool or uint8, where there may be lesions.
         index: the case's index.
     """
-    canvas = real_canvas(name, channels, brain, np.zeros(brain.shape, np.uint8), present, index)
+    canvas = real_canvas(name, channels, brain, lesion, present, index)
     return replace(canvas, unsure=_volume(unsure))
 
 
@@ -124,8 +125,9 @@ def shape_mask(lesion: np.ndarray, box: BrainBox) -> ShapeMask | None:
 
 
 def shapes_of(canvas: Canvas) -> ShapeMask | None:
-    """The annotated lesions of a canvas as shapes for others; None where it has none."""
-    return ShapeMask(canvas.lesion, canvas.index.lesions, canvas.box) if len(canvas.index.lesions) else None
+    """The annotated lesions of a canvas as shapes for others; None where it has none, as a background has."""
+    annotated = canvas.unsure is None and len(canvas.index.lesions) > 0
+    return ShapeMask(canvas.lesion, canvas.index.lesions, canvas.box) if annotated else None
 
 
 def _volume(mask: np.ndarray) -> Tensor:

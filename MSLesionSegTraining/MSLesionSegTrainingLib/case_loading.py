@@ -20,7 +20,7 @@ from MSLesionSegLib.prepare import prepare
 from MSLesionSegLib.protocol import Progress, SilentProgress
 from MSLesionSegLib.study import CONTRASTS, Study, read_study
 
-from .background_labels import FALSE_LESION, UNSURE_PLACE, read_background
+from .background_labels import FALSE_LESION, SURE_LESION, UNSURE_PLACE, read_background
 from .brain_place import MNI_BOX
 from .canvases import Canvas, ShapeMask, background_canvas, real_canvas, shape_mask, tissue_canvas
 from .case_hash import voxel_sha256
@@ -30,7 +30,7 @@ from .mask_files import read_mask
 from .prepared_cache import PreparedCache
 
 SPACING_MM = 1.0
-FORMAT = 2
+FORMAT = 3
 """To be raised whenever preparation changes what it gives for the same files."""
 MARGIN = 8
 """Voxels kept around the brain; as far as the predictor's windows reach beyond it."""
@@ -82,7 +82,7 @@ def load_background(cache: PreparedCache, case: Case, progress: Progress | None 
     facts = _read_json(folder / "case.json")
     canvas = background_canvas(
         case.name,
-        *(_mapped(folder / f"{name}.npy") for name in ("channels", "brain", "unsure")),
+        *(_mapped(folder / f"{name}.npy") for name in ("channels", "brain", "lesion", "unsure")),
         tuple(name in facts["contrasts"] for name in CONTRASTS),
         load_index(folder / "index.npy"),
     )
@@ -179,8 +179,10 @@ def _prepare_background(case: Case, place: Path, progress: Progress) -> None:
     labels = Grid.of(study.flair).image(read_background(case.background, Grid.of(study.flair)))
     channels, brain, label = _prepare_images(study, labels, place, progress)
     unsure = (label == UNSURE_PLACE) & brain
+    lesion = (label == SURE_LESION) & brain
     np.save(place / "unsure.npy", unsure.astype(np.uint8))
-    index = index_case(channels[0], brain & ~unsure, np.zeros_like(brain))
+    np.save(place / "lesion.npy", lesion.astype(np.uint8))
+    index = index_case(channels[0], brain & ~unsure, lesion)
     wrong = np.argwhere((label == FALSE_LESION) & brain)
     save_index(place / "index.npy", with_hard_negatives(index, wrong))
 

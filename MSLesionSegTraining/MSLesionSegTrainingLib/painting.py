@@ -56,7 +56,7 @@ def measure_levels(canvases: list[Canvas]) -> LesionLevels:
     """Measure the annotated lesions of at least ten voxels in real canvases that have all contrasts."""
     means, residuals = [], []
     for canvas in canvases:
-        if canvas.channels is None or not all(canvas.present):
+        if canvas.channels is None or canvas.unsure is not None or not all(canvas.present):
             continue
         index = canvas.index.lesions
         values = canvas.channels.numpy()[(slice(None), *index.voxels.T)].astype(np.float32)

@@ -18,7 +18,7 @@ from MSLesionSegLib.lesions import label_lesions
 from MSLesionSegLib.nifti import read_nifti, write_nifti
 from MSLesionSegLib.protocol import SilentProgress
 from MSLesionSegLib.provenance import FORMAT_VERSION, PROVENANCE_FILE, TOOL
-from MSLesionSegTrainingLib.background_labels import FALSE_LESION, NO_LESION, UNSURE_PLACE
+from MSLesionSegTrainingLib.background_labels import FALSE_LESION, NO_LESION, SURE_LESION, UNSURE_PLACE
 from MSLesionSegTrainingLib.backgrounds import Background, background_labels, make_backgrounds
 from MSLesionSegTrainingLib.cases import index_cases
 from MSLesionSegTrainingLib.cli import build_app
@@ -98,13 +98,24 @@ def test_sure_places_are_left_open_with_their_haze_and_doubtful_ones_count_as_no
     assert not found[2].any()
 
 
+def test_the_core_of_a_lesion_that_is_sure_and_not_small_is_lesion_and_its_edge_is_left_open():
+    probability, labels = np.zeros((1, 1, 60), np.float32), np.zeros((1, 1, 60), int)
+    probability[0, 0, 10:16], labels[0, 0, 10:16] = (0.6, 0.9, 0.95, 1.0, 0.9, 0.6), 1
+    probability[0, 0, 28:33], labels[0, 0, 28:33] = 1.0, 2  # 25 mm3
+    probability[0, 0, 44:50], labels[0, 0, 44:50] = 1.0, 3  # doubted
+    found = background_labels(probability, labels, [3], (5.0, 1.0, 1.0))
+    assert "".join(str(value) for value in found[0, 0]) == (
+        "0" * 6 + "11111" + "3333" + "11111" + "0" * 4 + "1" * 13 + "0" * 7 + "222222" + "0" * 10
+    )
+
+
 def test_backgrounds_are_made_of_what_was_segmented_and_not_annotated(root):
     made = make_backgrounds(root, (), SilentProgress())
-    # 125 voxels of 27 mm3, and one more at each of six faces.
-    assert made == [Background("sub-02", 7.42, 1), Background("sub-03", 7.42, 1)]
+    # 98 voxels of 27 mm3 about the core of 27, and one more at each of six faces.
+    assert made == [Background("sub-02", 6.70, 1, 0.73), Background("sub-03", 6.70, 1, 0.73)]
     path = root / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
     labels = sitk.GetArrayFromImage(read_nifti(path))
-    assert (labels[SURE], labels[DOUBTED], labels[10, 30, 25]) == (UNSURE_PLACE, FALSE_LESION, NO_LESION)
+    assert (labels[SURE], labels[DOUBTED], labels[10, 30, 25]) == (SURE_LESION, FALSE_LESION, NO_LESION)
     assert (labels[20, 28, 18], labels[19, 28, 18], labels[19, 27, 18]) == (UNSURE_PLACE, UNSURE_PLACE, NO_LESION)
     assert (labels == FALSE_LESION).sum() == 27
     told = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
@@ -127,8 +138,9 @@ def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root, cap
     assert [canvas.name for canvas in data.canvases] == ["sub-01", "sub-02"]
     annotated, raw = data.canvases
     assert annotated.unsure is None and annotated.lesion.any()
-    assert not raw.lesion.any() and len(raw.index.lesions) == 0
-    assert abs(float(raw.unsure.sum()) - 275 * 27) < 60
+    assert abs(float(raw.lesion.sum()) - 27 * 27) < 30 and len(raw.index.lesions) == 1
+    assert abs(float(raw.unsure.sum()) - 248 * 27) < 60
+    assert len(data.shapes) == 1
     assert abs(len(raw.index.false_positives) - 27 * 27) < 30
     assert {(record.case, record.part) for record in data.records} == {
         ("sub-01", "train"),
@@ -146,6 +158,23 @@ def test_a_case_that_is_annotated_later_is_no_background_any_more(root):
     write_nifti(annotations / "sub-02_label-lesion_mask.nii.gz", mask)
     case = next(case for case in index_cases(root)[0] if case.name == "sub-02")
     assert case.mask is not None and case.background is None
+
+
+def test_a_background_that_somebody_edited_is_not_made_anew(root, capsys):
+    assert command(root) == 0
+    path = root / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
+    labels = read_nifti(path)
+    labels[30, 30, 30] = SURE_LESION
+    write_nifti(path, labels)
+    edited = path.read_bytes()
+    capsys.readouterr()
+    assert command(root) == 2
+    assert "sub-02_label-background_dseg.nii.gz is not as it was made; somebody edited it." in capsys.readouterr().err
+    assert path.read_bytes() == edited
+    assert command(root, "sub-03") == 0
+    path.unlink()
+    assert command(root, "sub-02") == 0
+    assert read_nifti(path)[30, 30, 30] == NO_LESION
 
 
 @pytest.mark.parametrize(
@@ -179,7 +208,7 @@ def test_a_background_that_does_not_fit_is_told_like_a_mask_that_does_not(root):
     path = root / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
     labels = read_nifti(path)
     write_nifti(path, labels * 3)
-    with pytest.raises(StudyError, match="holds other values than 0, 1 and 2"):
+    with pytest.raises(StudyError, match="holds other values than 0 to 3"):
         load_training_set(root, PreparedCache(root.parent / "cache"), None, SilentProgress())
     labels.SetSpacing((2.0, 2.0, 2.0))
     write_nifti(path, labels)

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import torch
+from scipy import ndimage
 
 from MSLesionSegTrainingLib.appearance import vary_appearance
 from MSLesionSegTrainingLib.brain_place import BrainBox, between, brain_box
-from MSLesionSegTrainingLib.canvases import background_canvas, real_canvas, shape_mask
+from MSLesionSegTrainingLib.canvases import background_canvas, real_canvas, shape_mask, shapes_of
 from MSLesionSegTrainingLib.case_index import index_case
 from MSLesionSegTrainingLib.losses import UNSURE
 from MSLesionSegTrainingLib.painting import LesionLevels, blur, measure_levels, paint
@@ -145,7 +146,9 @@ def test_shapes_of_a_smaller_brain_are_painted_where_they_lie_in_it(study_canvas
 def test_in_a_background_the_unsure_is_left_open_and_painted_lesions_are_learnt(study_canvas, brain, shapes):
     unsure = study_canvas.lesion[0].numpy() > 0
     index = index_case(study_canvas.channels[0].numpy(), brain & ~unsure, unsure & False)
-    canvas = background_canvas("raw", study_canvas.channels.numpy(), brain, unsure, (True, True, True), index)
+    canvas = background_canvas(
+        "raw", study_canvas.channels.numpy(), brain, unsure & False, unsure, (True, True, True), index
+    )
     kinds = {UNSURE: 0, 0.0: 0, 1.0: 0}
     drawn = patches([canvas], shapes, background=1.0, painted=1.0, blobs=0.0)
     for images, label in (drawn[number] for number in range(12)):
@@ -160,16 +163,33 @@ def test_in_a_background_the_unsure_is_left_open_and_painted_lesions_are_learnt(
     assert without == 0
 
 
-def test_a_fifth_of_the_patches_shows_backgrounds_however_many_there_are(study_canvas, brain, shapes):
+def test_three_tenths_of_the_patches_show_backgrounds_however_many_there_are(study_canvas, brain, shapes):
     index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
-    raw = background_canvas("raw", study_canvas.channels.numpy(), brain, brain, (True, True, True), index)
+    raw = background_canvas(
+        "raw", study_canvas.channels.numpy(), brain, brain & False, brain, (True, True, True), index
+    )
     drawn = patches([study_canvas, raw, raw, raw, raw], shapes, painted=0.0, blobs=0.0)
     of_backgrounds = sum(bool((drawn[number][1] == UNSURE).any()) for number in range(60))
-    assert 6 <= of_backgrounds <= 18
+    assert 11 <= of_backgrounds <= 25
 
 
 def test_a_lesion_painted_over_an_unsure_place_is_learnt(study_canvas, brain, shapes):
     index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
-    raw = background_canvas("raw", study_canvas.channels.numpy(), brain, brain, (True, True, True), index)
+    raw = background_canvas(
+        "raw", study_canvas.channels.numpy(), brain, brain & False, brain, (True, True, True), index
+    )
     drawn = patches([raw], shapes, background=1.0, painted=1.0, blobs=0.0)
     assert sum(int((drawn[number][1] == 1).sum()) for number in range(8)) > 300
+
+
+def test_a_lesion_that_is_sure_in_a_background_is_learnt_and_its_edge_is_left_open(study_canvas, brain):
+    lesion = study_canvas.lesion[0].numpy() > 0
+    edge = ndimage.binary_dilation(lesion, iterations=2) & ~lesion
+    index = index_case(study_canvas.channels[0].numpy(), brain & ~edge, lesion)
+    raw = background_canvas("raw", study_canvas.channels.numpy(), brain, lesion, edge, (True, True, True), index)
+    assert shapes_of(raw) is None
+    drawn = [patches([raw], [], background=1.0, blobs=0.0)[number][1] for number in range(8)]
+    for label in drawn:
+        touched = ndimage.binary_dilation((label[0] == 1).numpy())
+        assert not ((label[0] == 0).numpy() & touched).any()
+    assert sum(int((label == 1).sum()) for label in drawn) > 100
