@@ -13,7 +13,7 @@ from MSLesionSegLib.images import read_image
 
 NO_LESION, UNSURE_PLACE, FALSE_LESION, SURE_LESION = 0, 1, 2, 3
 """Trained on as without lesion; left out of the loss; like the first, though a model listed a lesion that it doubts;
-trained on as lesion, since a model is sure of it."""
+trained on as lesion, since a model is sure of it or a person painted it."""
 
 
 def read_background(path: Path, flair: Grid) -> np.ndarray:

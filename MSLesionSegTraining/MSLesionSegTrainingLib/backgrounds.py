@@ -49,8 +49,7 @@ SURE, SURE_MM3 = 0.9, 30.0
 """From this probability a voxel of a lesion of at least so many mm3 that is not doubted counts as lesion."""
 
 DESCRIPTION = (
-    "0 no lesion; 1 unsure, left out of the loss; 2 no lesion, though a model listed one, which it doubted; "
-    "3 lesion, of which a model is sure"
+    "0 no lesion; 1 unsure, left out of the loss; 2 no lesion, though a model listed one, which it doubted; 3 lesion"
 )
 
 LABELS_HASH = "LabelsSha256"
@@ -121,7 +120,8 @@ def make_backgrounds(dataset: Path, names: Sequence[str], progress: Progress) ->
 
     Raises:
         UsageError: a case is not there or annotated, or its background was edited, or there is none to take.
-        StudyError: a result is missing, is of another FLAIR, or says nothing of how sure its lesions are.
+        StudyError: a case cannot be used, or a result is missing, is of another FLAIR, or says nothing of how sure its
+            lesions are.
         OutputError: the data set cannot be written.
     """
     chosen = _chosen(dataset, names)
@@ -151,7 +151,11 @@ def not_trained_on(dataset: Path, names: Sequence[str]) -> list[str]:
 def _chosen(dataset: Path, names: Sequence[str]) -> list[Case]:
     if not dataset.is_dir():
         raise StudyError(f"There is no folder {dataset}.", "Name the folder of a data set (docs/formats.md).")
-    cases = {case.name: case for case in index_cases(dataset)[0]}
+    found, problems = index_cases(dataset)
+    cases = {case.name: case for case in found}
+    for problem in problems:
+        if problem.case in names and not problem.warning:
+            raise StudyError(f"{problem.case}: {problem.message}", problem.hint)
     for name in names:
         if name not in cases:
             raise UsageError(f"There is no case {name} in {dataset}.", "`mslesionseg cases` lists them.")

@@ -203,7 +203,7 @@ def test_a_result_of_another_flair_or_without_confidence_is_refused(root, capsys
     assert "is a result of another FLAIR than" in capsys.readouterr().err
 
 
-def test_a_background_that_does_not_fit_is_told_like_a_mask_that_does_not(root):
+def test_a_background_that_does_not_fit_is_told_like_a_mask_that_does_not(root, capsys):
     assert command(root, "sub-02") == 0
     path = root / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
     labels = read_nifti(path)
@@ -213,3 +213,6 @@ def test_a_background_that_does_not_fit_is_told_like_a_mask_that_does_not(root):
     labels.SetSpacing((2.0, 2.0, 2.0))
     write_nifti(path, labels)
     assert [problem.case for problem in index_cases(root)[1]] == ["sub-02"]
+    capsys.readouterr()
+    assert command(root, "sub-02") == 3
+    assert "sub-02_label-background_dseg.nii.gz lies on another grid than its FLAIR." in capsys.readouterr().err

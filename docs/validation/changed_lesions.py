@@ -15,9 +15,11 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from MSLesionSegLib.grid import Grid
 from MSLesionSegTrainingLib.background_labels import SURE_LESION, UNSURE_PLACE
 from MSLesionSegTrainingLib.backgrounds import WIDER_MM
-from MSLesionSegTrainingLib.brain_heads import common_transform
+from MSLesionSegTrainingLib.brain_heads import common_transform, reference_mask
+from MSLesionSegTrainingLib.worklist.writing import put_image
 
 SMOOTH_MM, BIAS_MM = 1.0, 12.0
 """Standard deviation of the blur of the difference, and of what is taken for a bias field."""
@@ -30,7 +32,7 @@ def changes(data: Path, patient: str) -> tuple[sitk.Image, np.ndarray]:
     """The mask of changes of a patient in the common space of the dates, and z of the second FLAIR minus the first."""
     folder = data / "longitudinal" / "derivatives" / "common" / f"sub-{patient}"
     marked = sitk.ReadImage(str(folder / f"sub-{patient}_space-common_label-lesionchange_mask.nii.gz"))
-    brain = sitk.GetArrayFromImage(sitk.ReadImage(str(folder / f"sub-{patient}_space-common_desc-brain_mask.nii.gz")))
+    brain = sitk.GetArrayFromImage(reference_mask(data, f"sub-{patient}"))
     images = []
     for date in DATES:
         path = flair(data, patient, date)
@@ -56,6 +58,12 @@ def flair(data: Path, patient: str, date: int) -> Path:
     return data / "longitudinal" / f"sub-{patient}" / f"ses-{date}" / "anat" / f"{name}_FLAIR.nii.gz"
 
 
+def share(mask: np.ndarray, common: sitk.Image, image: sitk.Image, to_common: sitk.Transform) -> np.ndarray:
+    """How much of each voxel of an image a mask of the common space fills, 0 to 1, (z, y, x)."""
+    shares = Grid.of(common).image(mask.astype(np.float32))
+    return sitk.GetArrayFromImage(sitk.Resample(shares, image, to_common, sitk.sitkLinear, 0.0))
+
+
 def paint(data: Path, dataset: Path, patient: str, name: str) -> None:
     """Paint the changes of a patient into the backgrounds of both dates."""
     marked, z = changes(data, patient)
@@ -67,19 +75,14 @@ def paint(data: Path, dataset: Path, patient: str, name: str) -> None:
         image = sitk.ReadImage(str(path))
         to_common = common_transform(data, flair(data, patient, date))
 
-        def on_flair(array: np.ndarray, image: sitk.Image = image, transform: sitk.Transform = to_common) -> np.ndarray:
-            shares = sitk.GetImageFromArray(array.astype(np.float32))
-            shares.CopyInformation(marked)
-            return sitk.GetArrayFromImage(sitk.Resample(shares, image, transform, sitk.sitkLinear, 0.0))
-
-        lesion = on_flair(mask & ((z if date == DATES[1] else -z) > LEAST_Z)) >= 0.5
-        near = ndimage.distance_transform_edt(on_flair(mask) <= 0.05, sampling=image.GetSpacing()[::-1]) <= WIDER_MM
+        brighter = mask & ((z if date == DATES[1] else -z) > LEAST_Z)
+        lesion = share(brighter, marked, image, to_common) >= 0.5
+        unmarked = share(mask, marked, image, to_common) <= 0.05
+        near = ndimage.distance_transform_edt(unmarked, sampling=image.GetSpacing()[::-1]) <= WIDER_MM
         labels = sitk.GetArrayFromImage(image)
         labels[near & (labels != SURE_LESION)] = UNSURE_PLACE
         labels[lesion] = SURE_LESION
-        painted = sitk.GetImageFromArray(labels)
-        painted.CopyInformation(image)
-        sitk.WriteImage(painted, str(path))
+        put_image(path, Grid.of(image).image(labels))
         pieces = ndimage.label(lesion, np.ones((3, 3, 3)))[1]
         print(f"{stem}: {lesion.sum() * np.prod(image.GetSpacing()) / 1000:.2f} mL in {pieces} pieces")
 
