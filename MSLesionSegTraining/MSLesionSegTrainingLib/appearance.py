@@ -18,8 +18,13 @@ GREY_T1, GREY_DARKEST_FLAIR = -0.6, -1.5
 """Grey matter lies about the first on normalised T1w and above the second on normalised FLAIR."""
 
 
+def draw_contrasts(rng: np.random.Generator) -> tuple[bool, bool, bool]:
+    """Whether a patch shows the FLAIR (always), the T1w and the T2w, so that a network learns to do without."""
+    return True, rng.random() >= DROP_T1, rng.random() >= DROP_T2
+
+
 def vary_appearance(rng: np.random.Generator, channels: Tensor, brain: Tensor) -> Tensor:
-    """Vary contrast, gain, coil field, resolution, noise, brain edge and the contrasts that are there.
+    """Vary contrast, gain, coil field, resolution, noise and brain edge.
 
     Args:
         rng: source of all randomness.
@@ -27,7 +32,7 @@ def vary_appearance(rng: np.random.Generator, channels: Tensor, brain: Tensor) -
         brain: (1, z, y, x), 0 or 1.
 
     Returns:
-        (3, z, y, x); 0 outside the (varied) brain and in dropped contrasts.
+        (3, z, y, x); 0 outside the (varied) brain.
     """
     size = channels.shape[1]
     channels, brain = _vary_brain_edge(rng, channels, brain)
@@ -51,12 +56,7 @@ def vary_appearance(rng: np.random.Generator, channels: Tensor, brain: Tensor) -
     shift = torch.from_numpy(rng.normal(0, 0.15, (3, 1, 1, 1)).astype(np.float32))
     noise = torch.from_numpy(rng.standard_normal(tuple(channels.shape), dtype=np.float32))
     channels.mul_(gain).add_(shift).add_(noise, alpha=rng.uniform(0.0, 0.3) ** 1.5)
-    channels.clamp_(-6.0, 12.0).mul_(brain)
-    if rng.random() < DROP_T1:
-        channels[1] = 0
-    if rng.random() < DROP_T2:
-        channels[2] = 0
-    return channels
+    return channels.clamp_(-6.0, 12.0).mul_(brain)
 
 
 def vary_grey_matter(rng: np.random.Generator, channels: Tensor, grey: Tensor) -> Tensor:

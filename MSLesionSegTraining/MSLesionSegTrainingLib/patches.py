@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from .appearance import brighten_fluid, grey_matter_share, vary_appearance, vary_grey_matter
+from .appearance import brighten_fluid, draw_contrasts, grey_matter_share, vary_appearance, vary_grey_matter
 from .brain_place import between, moved
 from .canvases import Canvas, ShapeMask
 from .losses import UNSURE
@@ -28,7 +28,8 @@ class PatchRecipe:
     Attributes:
         patch: edge in voxels.
         tissue: share synthesised from tissue maps, where there are any.
-        background: share of the real ones that show scans which nobody annotated, where there are any.
+        background: share of the real ones that show scans which nobody annotated, where there are any that have the
+            contrasts of the patch.
         painted: share of the real ones into which lesions of other patients are painted, where there are any.
         grey: share with unevenly brightened grey matter.
         blobs: chance that a few ellipsoids are added to the painted shapes.
@@ -86,12 +87,13 @@ class PatchDataset(Dataset):
         """Patch ``number``: channels (3, z, y, x), and lesions (1, z, y, x) as 0, 1 or ``UNSURE``; float32."""
         rng = np.random.default_rng((self.seed, number))
         recipe = self.recipe
+        contrasts = draw_contrasts(rng)
         painted = None
         if self.tissue and rng.random() < recipe.tissue:
             canvas = self.tissue[rng.integers(len(self.tissue))]
         else:
-            from_background = self.backgrounds and rng.random() < recipe.background
-            brains = self.backgrounds if from_background else self.annotated
+            backgrounds = self._backgrounds_with(contrasts) if rng.random() < recipe.background else []
+            brains = backgrounds or self.annotated
             canvas = brains[rng.integers(len(brains))]
             if self.shapes and rng.random() < recipe.painted:
                 painted = self.shapes[rng.integers(len(self.shapes))]
@@ -124,7 +126,20 @@ class PatchDataset(Dataset):
         label = torch.maximum(known, drawn) * brain[0]
         label[(doubt > 0) & (label == 0)] = UNSURE
         channels = vary_appearance(rng, channels, brain)
-        return channels * torch.tensor(canvas.present)[:, None, None, None], label[None]
+        given = torch.tensor(canvas.present) & torch.tensor(contrasts)
+        return channels * given[:, None, None, None], label[None]
+
+    def _backgrounds_with(self, contrasts: tuple[bool, bool, bool]) -> list[Canvas]:
+        """The backgrounds that have all of these contrasts.
+
+        Others would be told from annotated brains by the contrast that they lack: with backgrounds without T2w among
+        them a network learns that where T2w is missing there are few lesions.
+        """
+        return [
+            c
+            for c in self.backgrounds
+            if all(there or not asked for there, asked in zip(c.present, contrasts, strict=True))
+        ]
 
     def _centre(self, rng: np.random.Generator, canvas: Canvas, painted: ShapeMask | None) -> np.ndarray:
         """A centre (z, y, x) in the canvas; the lesions it may lie near are those that will be painted."""

@@ -173,6 +173,34 @@ def test_three_tenths_of_the_patches_show_backgrounds_however_many_there_are(stu
     assert 11 <= of_backgrounds <= 25
 
 
+def test_no_contrast_that_backgrounds_lack_tells_them_from_annotated_brains(study_canvas, brain, shapes):
+    index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
+    full, without_t2 = (
+        background_canvas("raw", study_canvas.channels.numpy(), brain, brain & False, brain, present, index)
+        for present in ((True, True, True), (True, True, False))
+    )
+    drawn = patches([study_canvas, full, *[without_t2] * 6], shapes, background=0.5, painted=0.0, blobs=0.0)
+    shown = [
+        (bool(images[2].any()), bool((label == UNSURE).any())) for images, label in map(drawn.__getitem__, range(120))
+    ]
+    with_t2, lacking = ([of_background for has_t2, of_background in shown if has_t2 == kind] for kind in (True, False))
+    assert 0.15 < len(lacking) / len(shown) < 0.37
+    assert 0.35 < np.mean(with_t2) < 0.65 and 0.25 < np.mean(lacking) < 0.75
+
+
+def test_a_contrast_that_no_background_has_is_learnt_from_annotated_brains(study_canvas, brain, shapes):
+    index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
+    flair_only = background_canvas(
+        "raw", study_canvas.channels.numpy(), brain, brain & False, brain, (True, False, False), index
+    )
+    drawn = patches([study_canvas, flair_only], shapes, background=1.0, painted=0.0, blobs=0.0)
+    seen = [
+        (bool(images[1:].any()), bool((label == UNSURE).any())) for images, label in map(drawn.__getitem__, range(60))
+    ]
+    assert set(seen) == {(True, False), (False, True)}
+    assert sum(more_than_flair for more_than_flair, _ in seen) > 45
+
+
 def test_a_lesion_painted_over_an_unsure_place_is_learnt(study_canvas, brain, shapes):
     index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
     raw = background_canvas(
