@@ -17,7 +17,7 @@ from .location import located
 from .location_table import write_location_csv
 from .nifti import read_nifti
 from .overview import write_overview
-from .provenance import PROVENANCE_FILE, close_run, file_sha256, write_provenance
+from .provenance import PROVENANCE_FILE, close_run, file_sha256, small_rule, write_provenance
 from .results import ResultFolder
 
 FLAIR_FILE = "FLAIR.nii.gz"
@@ -101,6 +101,7 @@ def finish(result: ResultFolder, provenance: dict[str, Any]) -> dict[str, Any]:
             lesions,
             threshold=threshold,
             min_mm3=min_mm3,
+            small=small_rule(provenance),
             model=model,
             contrasts=provenance["contrasts"],
         )

@@ -34,6 +34,7 @@ def write_overview(
     *,
     threshold: float,
     min_mm3: float,
+    small: tuple[float, float] | None = None,
     model: str = "",
     contrasts: Sequence[str] = ("FLAIR",),
 ) -> None:
@@ -48,6 +49,7 @@ def write_overview(
         brain: brain mask on the grid of ``flair``; gives the part shown and the grey window.
         lesions: the lesion table, for count and volume.
         threshold, min_mm3, model, contrasts: named in the caption.
+        small: volume in mm3 below which a lesion needs another probability, and that, named there as well.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -69,7 +71,7 @@ def write_overview(
         axes.axis("off")
         _draw_slices(axes, planes, flair, labels, brain, tile)
         _draw_marks(axes, planes, tile)
-        _draw_caption(axes, width, height, lesions, planes.lesions_shown, threshold, min_mm3, model, contrasts)
+        _draw_caption(axes, width, height, lesions, planes.lesions_shown, threshold, min_mm3, small, model, contrasts)
         figure.savefig(path, format="png", metadata={"Software": None})
 
 
@@ -128,13 +130,17 @@ def _draw_caption(
     shown: int,
     threshold: float,
     min_mm3: float,
+    small: tuple[float, float] | None,
     model: str,
     contrasts: Sequence[str],
 ) -> None:
     volume = sum(lesion.volume_ml for lesion in lesions)
     noun = "lesion" if len(lesions) == 1 else "lesions"
     title = f"{len(lesions)} {noun}, {volume:.2f} mL" if lesions else "No lesion found"
-    parts = [f"probability \u2265 {threshold:g}", f"at least {min_mm3:g} mm\u00b3", f"from {' + '.join(contrasts)}"]
+    probability = f"probability \u2265 {threshold:g}"
+    if small is not None:
+        probability += f" ({small[1]:g} below {small[0]:g} mm\u00b3)"
+    parts = [probability, f"at least {min_mm3:g} mm\u00b3", f"from {' + '.join(contrasts)}"]
     if model:
         parts.append(f"model {model}")
     if lesions:

@@ -107,6 +107,17 @@ def rethresholded(provenance: Mapping[str, Any], threshold: float, min_mm3: floa
     return {**provenance, "settings": settings, "history": history, "run": run}
 
 
+def small_rule(provenance: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Volume in mm3 below which a lesion needs more probability to be listed, and that probability.
+
+    None where all lesions are listed alike: the result has no such rule, or its threshold lies below the model's.
+    """
+    held = provenance.get("held_back")
+    if held is None or provenance["settings"]["threshold"] < held["threshold"]:
+        return None
+    return held["below_mm3"], held["below_probability"]
+
+
 def close_run(provenance: dict[str, Any], output: Path) -> None:
     """Enter where the result lies and how long the run took, in place."""
     started = datetime.fromisoformat(provenance["run"]["started_utc"])

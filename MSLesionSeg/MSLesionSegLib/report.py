@@ -30,7 +30,7 @@ from .lesion_table import COLUMNS, Lesion, lesion_table, table_cell
 from .lesions import label_lesions, lesion_mask
 from .location import LOCATIONS, LesionLocation, located
 from .nifti import read_nifti
-from .provenance import PROVENANCE_FILE, TOOL, file_sha256, read_provenance
+from .provenance import PROVENANCE_FILE, TOOL, file_sha256, read_provenance, small_rule
 from .report_page import report_page
 from .report_pictures import lesion_pictures
 from .results import ResultFolder
@@ -191,6 +191,7 @@ def report_data(read: ReadResult, title: str = "") -> dict[str, Any]:
         "model": record["models"].get("lesion", {}),
         "models": record["models"],
         "settings": record["settings"],
+        "held_back": _held_back(record),
         "inputs": record["inputs"],
         "notes": record["notes"],
         "segmented_utc": record["run"].get("started_utc", ""),
@@ -216,6 +217,14 @@ def _by_location(read: ReadResult) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _held_back(record: dict[str, Any]) -> dict[str, Any] | None:
+    """How many small faint lesions the result does not list, and by which rule; None where it lists all."""
+    rule = small_rule(record)
+    if rule is None:
+        return None
+    return {"count": record["held_back"]["count"], "below_mm3": rule[0], "below_probability": rule[1]}
 
 
 def _confidence(read: ReadResult) -> dict[str, Any] | None:

@@ -179,9 +179,12 @@ def _place(row: Mapping[str, Any]) -> str:
 
 def _made(data: Mapping[str, Any]) -> str:
     rows = [(f"{role} model", _model(model)) for role, model in data["models"].items()]
-    settings = data["settings"]
+    settings, held = data["settings"], data["held_back"]
+    lesion = f"probability from {settings['threshold']:g}, at least {settings['min_lesion_mm3']:g} mm3"
+    if held is not None:
+        lesion += f"; below {held['below_mm3']:g} mm3 from {held['below_probability']:g} ({held['count']} held back)"
     rows += [
-        ("lesion", f"probability from {settings['threshold']:g}, at least {settings['min_lesion_mm3']:g} mm3"),
+        ("lesion", lesion),
         ("settings", ", ".join(f"{key} {value}" for key, value in sorted(settings.items()))),
         *((name, _input(one)) for name, one in data["inputs"].items()),
         (

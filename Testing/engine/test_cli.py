@@ -16,6 +16,8 @@ import SimpleITK as sitk
 from MSLesionSegLib.bundle import load_bundle, save_bundle
 from MSLesionSegLib.grid import same_grid
 from MSLesionSegLib.model_store import default_model
+from MSLesionSegLib.report import write_report
+from MSLesionSegLib.rethreshold import rethreshold
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PYTHONPATH = os.pathsep.join(str(REPOSITORY / module) for module in ("MSLesionSeg", "MSLesionSegTraining"))
@@ -162,6 +164,16 @@ def test_small_lesions_are_listed_only_where_they_reach_the_bar(finished):
     for number in range(1, numbers.max() + 1):
         inside = numbers == number
         assert inside.sum() * volume >= 10.0 or probability[inside].max() >= 0.95
+
+
+def test_the_report_names_the_bar_for_small_lesions_where_it_holds(finished, result, tmp_path):
+    held = json.loads((finished[0] / "provenance.json").read_text("utf-8"))["held_back"]
+    write_report(finished[0], tmp_path / "report")
+    page = (tmp_path / "report" / "report.html").read_text("utf-8")
+    assert f"at least 3 mm3; below 10 mm3 from 0.95 ({held['count']} held back)" in page
+    rethreshold(result, 0.5)
+    write_report(result, tmp_path / "lower")
+    assert "held back" not in (tmp_path / "lower" / "report.html").read_text("utf-8")
 
 
 def test_flair_alone_is_enough_and_an_earlier_result_is_replaced_whole(result, phantom_study):
