@@ -102,7 +102,7 @@ def test_five_processes_in_five_folders_write_the_same_bytes(data_dir, tmp_path)
         provenance = json.loads(files.pop("provenance.json"))
         provenance.pop("run")
         contents.append((files, provenance))
-    assert len(contents[0][0]) == 10
+    assert len(contents[0][0]) == 13
     assert all(content == contents[0] for content in contents[1:])
 
 
