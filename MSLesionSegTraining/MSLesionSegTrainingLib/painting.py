@@ -92,7 +92,7 @@ def paint(
     Returns:
         The painted channels, and the painted lesions (z, y, x) as 0 or 1.
     """
-    box = box_around(mask > 0.5, REACH)
+    box = _around(mask > 0.5, REACH)
     if box is None:
         return channels, torch.zeros_like(mask)
     painted, label = channels.clone(), torch.zeros_like(mask)
@@ -133,7 +133,7 @@ def _paint_all(
     return channels + change, (inside & (change[0] > 0)).float()
 
 
-def box_around(mask: Tensor, reach: int) -> tuple[slice, slice, slice] | None:
+def _around(mask: Tensor, reach: int) -> tuple[slice, slice, slice] | None:
     """The box of a mask (z, y, x) and so many voxels around it, cut at the border; None where the mask is empty."""
     box = []
     for axis in range(3):

@@ -14,7 +14,6 @@ from torch.utils.data import Dataset
 from .appearance import brighten_fluid, draw_contrasts, grey_matter_share, vary_appearance, vary_grey_matter
 from .brain_place import between, moved
 from .canvases import Canvas, ShapeMask
-from .lesion_contrast import vary_lesion_contrast
 from .losses import UNSURE
 from .painting import LesionLevels, grow, paint
 from .samplers import Sampler
@@ -125,7 +124,6 @@ class PatchDataset(Dataset):
         shapes = shapes * (1 - known)
         channels, drawn = paint(rng, channels, shapes, brain[0], self.levels)
         label = torch.maximum(known, drawn) * brain[0]
-        channels = vary_lesion_contrast(rng, channels, label, brain[0])
         label[(doubt > 0) & (label == 0)] = UNSURE
         channels = vary_appearance(rng, channels, brain)
         given = torch.tensor(canvas.present) & torch.tensor(contrasts)
