@@ -39,7 +39,7 @@ class PatchRecipe:
 
     patch: int = 64
     tissue: float = 0.3
-    background: float = 0.3
+    background: float = 0.1
     painted: float = 0.75
     grey: float = 0.6
     blobs: float = 0.3

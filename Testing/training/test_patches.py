@@ -163,14 +163,14 @@ def test_in_a_background_the_unsure_is_left_open_and_painted_lesions_are_learnt(
     assert without == 0
 
 
-def test_three_tenths_of_the_patches_show_backgrounds_however_many_there_are(study_canvas, brain, shapes):
+def test_a_tenth_of_the_patches_shows_backgrounds_however_many_there_are(study_canvas, brain, shapes):
     index = index_case(study_canvas.channels[0].numpy(), brain, np.zeros_like(brain))
     raw = background_canvas(
         "raw", study_canvas.channels.numpy(), brain, brain & False, brain, (True, True, True), index
     )
     drawn = patches([study_canvas, raw, raw, raw, raw], shapes, painted=0.0, blobs=0.0)
-    of_backgrounds = sum(bool((drawn[number][1] == UNSURE).any()) for number in range(60))
-    assert 11 <= of_backgrounds <= 25
+    of_backgrounds = sum(bool((drawn[number][1] == UNSURE).any()) for number in range(150))
+    assert 6 <= of_backgrounds <= 26
 
 
 def test_no_contrast_that_backgrounds_lack_tells_them_from_annotated_brains(study_canvas, brain, shapes):
