@@ -191,7 +191,7 @@ def report_data(read: ReadResult, title: str = "") -> dict[str, Any]:
         "model": record["models"].get("lesion", {}),
         "models": record["models"],
         "settings": record["settings"],
-        "held_back": _held_back(record),
+        "held_back": _held_back(read),
         "inputs": record["inputs"],
         "notes": record["notes"],
         "segmented_utc": record["run"].get("started_utc", ""),
@@ -219,12 +219,12 @@ def _by_location(read: ReadResult) -> list[dict[str, Any]]:
     return rows
 
 
-def _held_back(record: dict[str, Any]) -> dict[str, Any] | None:
-    """How many small faint lesions the result does not list, and by which rule; None where it lists all."""
-    rule = small_rule(record)
-    if rule is None:
+def _held_back(read: ReadResult) -> dict[str, Any] | None:
+    """How many small faint lesions are held back, and by which rule; None where none are, or a reader's are told."""
+    rule = small_rule(read.provenance)
+    if rule is None or read.mask_sha256 is not None:
         return None
-    return {"count": record["held_back"]["count"], "below_mm3": rule[0], "below_probability": rule[1]}
+    return {"count": read.provenance["held_back"]["count"], "below_mm3": rule[0], "below_probability": rule[1]}
 
 
 def _confidence(read: ReadResult) -> dict[str, Any] | None:
