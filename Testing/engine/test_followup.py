@@ -254,9 +254,21 @@ def test_a_change_does_not_spread_where_neither_date_shows_a_lesion():
     z = 12.0 * np.exp(-radius / 9.0)  # a difference of contrast that fades slowly: above 1 as far as 22 mm
     probability = np.where(radius <= 5.0, 0.9, 0.0)
     bright, dark = np.full(z.shape, 2.0), np.zeros(z.shape)
-    ((box, region),) = changed_regions(z, bright, dark, probability)
+    ((box, region),) = changed_regions(z, bright, dark, probability, probability > 0.6)
     assert radius[box][region].max() < 7.0
     assert np.count_nonzero(region) >= np.count_nonzero(probability)
+
+
+def test_a_change_is_drawn_no_larger_than_the_lesion_with_its_rim():
+    axes = np.ogrid[-20:21, -20:21, -20:21]
+    radius = np.sqrt(sum(axis**2.0 for axis in axes))
+    z = np.where(radius <= 12.0, 6.0, 0.5)
+    probability = np.where(radius <= 12.0, 0.2, 0.0)  # haze that the network does not quite take for lesion
+    bright, dark, lesion = np.full(z.shape, 2.0), np.zeros(z.shape), radius <= 5.0
+    ((box, region),) = changed_regions(z, bright, dark, np.where(lesion, 0.9, probability), lesion)
+    assert radius[box][region].max() < 7.0
+    ((box, region),) = changed_regions(z, bright, dark, np.where(lesion, 0.9, probability), np.zeros_like(lesion))
+    assert radius[box][region].max() == 12.0  # below the threshold of the mask: as the images say
 
 
 def test_noise_of_a_ball_is_that_of_its_doubt_and_of_its_swept_edge():

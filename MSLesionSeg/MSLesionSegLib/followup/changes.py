@@ -64,16 +64,17 @@ def find_changes(
     """
     regions = []
     z = np.where(brain, subtraction.z, 0.0)
-    probabilities = first.probability, second.probability
+    probabilities, lesions = (first.probability, second.probability), (first.lesion, second.lesion)
     for sign, bright, dark in ((1, 1, 0), (-1, 0, 1)):
-        lesion = (first, second)[dark].lesion
-        for box, region in changed_regions(sign * z, matched[bright], matched[dark], probabilities[bright]):
+        for box, region in changed_regions(
+            sign * z, matched[bright], matched[dark], probabilities[bright], lesions[bright]
+        ):
             size = float(np.count_nonzero(region))
             noise = widening * noise_volume_mm3(
                 region, first.probability[box], second.probability[box], voxel_mm3, subtraction.residual_mm
             )
             if size > noise:
-                joined = lesion[box][ndimage.binary_dilation(region, AROUND)].mean() >= TOUCHING
+                joined = lesions[dark][box][ndimage.binary_dilation(region, AROUND)].mean() >= TOUCHING
                 regions.append((box, region, sign, joined, noise))
     regions.sort(key=lambda one: (-np.count_nonzero(one[1]), *_middle(one[0], one[1])))
     marked = np.zeros(z.shape, np.int32)

@@ -4,9 +4,10 @@ A voxel changed where the subtraction image says so: z is above ``LEAST_Z`` and 
 within 4 mm, so that a strong change does not grow into the noise around it and neighbouring changes stay apart. It must
 be tissue at both dates, brighter than the middle of normal tissue at the brighter one, and within 1 mm of a probability
 of 0.1 there: without that, differences of contrast join changes to regions larger than all the lesions. Regions are
-26-connected. A region is listed when its evidence, the greatest z x (probability + ``LEAST_TRUST``, at most 1) of its
-voxels at the brighter date, reaches ``LEAST_EVIDENCE``: a mask that flickers has no z, a bright rim of cortex no
-probability.
+26-connected. Of one that holds some of the brighter date's own lesion mask, what lies farther than a voxel from that
+mask is left out, so that a change is not drawn larger than the lesion with its rim. A region is listed when its
+evidence, the greatest z x (probability + ``LEAST_TRUST``, at most 1) of its voxels at the brighter date, reaches
+``LEAST_EVIDENCE``: a mask that flickers has no z, a bright rim of cortex no probability.
 
 The limits were set on three pairs: docs/validation/followup.md.
 """
@@ -30,7 +31,7 @@ AROUND = ndimage.generate_binary_structure(3, 3)
 
 
 def changed_regions(
-    z: np.ndarray, bright: np.ndarray, dark: np.ndarray, probability: np.ndarray
+    z: np.ndarray, bright: np.ndarray, dark: np.ndarray, probability: np.ndarray, lesion: np.ndarray
 ) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
     """Regions that are brighter at one date, by one direction of the comparison.
 
@@ -38,6 +39,7 @@ def changed_regions(
         z: (z, y, x) of the subtraction, positive where ``bright`` is brighter; 0 where nothing is looked for.
         bright, dark: (z, y, x) matched intensities of the two dates.
         probability: (z, y, x) of the brighter date.
+        lesion: (z, y, x) bool, the mask of the brighter date.
 
     Yields:
         A box (slices z, y, x) and the region in it, bool; the box has a margin of two voxels.
@@ -46,9 +48,16 @@ def changed_regions(
     tissue = (smooth_bright > BRIGHT) & (smooth_dark > FLUID) & (z != 0.0)
     edge = PEAK_SHARE * ndimage.maximum_filter(z, PEAK_VOXELS)
     lesion_like = ndimage.maximum_filter(probability, 3) > LESION_LIKE
-    yield from _regions(
-        tissue & lesion_like & (z > edge) & (z > LEAST_Z), z * np.minimum(probability + LEAST_TRUST, 1.0)
-    )
+    where = _within_lesions(tissue & lesion_like & (z > edge) & (z > LEAST_Z), lesion)
+    yield from _regions(where, z * np.minimum(probability + LEAST_TRUST, 1.0))
+
+
+def _within_lesions(where: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """``where`` without what lies far from the mask in regions that hold at least ``LEAST_MM3`` voxels of it."""
+    labels, count = ndimage.label(where, AROUND)
+    held = np.bincount(labels[lesion], minlength=count + 1) >= LEAST_MM3
+    held[0] = False
+    return where & (~held[labels] | ndimage.binary_dilation(lesion, AROUND))
 
 
 def _regions(where: np.ndarray, evidence: np.ndarray) -> Iterator[tuple[tuple[slice, slice, slice], np.ndarray]]:
