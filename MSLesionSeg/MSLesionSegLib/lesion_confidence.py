@@ -90,7 +90,7 @@ def lesion_features(
     """
     numbers = sitk.GetArrayViewFromImage(labels)
     lower = np.minimum(sitk.GetArrayViewFromImage(probability), sitk.GetArrayViewFromImage(second))
-    edge = _near_edge(brain, numbers)
+    edge = near_edge(brain, numbers)
     features = {}
     for number, box in enumerate(ndimage.find_objects(numbers), start=1):
         if box is not None:
@@ -118,8 +118,16 @@ def regressors(features: Mapping[str, float]) -> dict[str, float]:
     return {"evidence": math.log(evidence / (1.0 - evidence)), "edge": features["edge"]}
 
 
-def _near_edge(brain: sitk.Image, numbers: np.ndarray) -> np.ndarray:
-    """Voxels (z, y, x) of lesions that lie within ``EDGE_MM`` of what is not brain; beyond the image all is brain."""
+def near_edge(brain: sitk.Image, numbers: np.ndarray) -> np.ndarray:
+    """Voxels of lesions that lie within ``EDGE_MM`` of what is not brain; beyond the image all is brain.
+
+    Args:
+        brain: 0 where there is no brain.
+        numbers: (z, y, x) integer on its grid, 0 background, n = lesion n.
+
+    Returns:
+        (z, y, x) bool.
+    """
     near = np.zeros(numbers.shape, bool)
     box = bounding_box(numbers != 0)
     if box is None:

@@ -24,9 +24,10 @@ from scipy import ndimage
 from MSLesionSegLib import __version__
 from MSLesionSegLib.annotated_case import FLAIR_HASH, CasePlace, flair_hash, one_writer, read_json, write_json
 from MSLesionSegLib.errors import OutputError, StudyError, UsageError
-from MSLesionSegLib.finish import FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
+from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.images import read_image
+from MSLesionSegLib.lesion_confidence import near_edge
 from MSLesionSegLib.lesion_table import read_lesion_csv
 from MSLesionSegLib.lesions import label_lesions
 from MSLesionSegLib.nifti import read_nifti
@@ -46,7 +47,8 @@ WIDER_MM = 4.0
 """Such places are taken this much wider, so that neither the soft edge of a lesion nor haze around it counts."""
 
 SURE, SURE_MM3 = 0.9, 30.0
-"""From this probability a voxel of a lesion of at least so many mm3 that is not doubted counts as lesion."""
+"""From this probability a voxel of a lesion of at least so many mm3 that is not doubted, nor at the edge of the brain,
+counts as lesion: a model was once sure of a whole temporal pole (docs/decisions/0007-backgrounds.md)."""
 
 DESCRIPTION = (
     "0 no lesion; 1 unsure, left out of the loss; 2 no lesion, though a model listed one, which it doubted; 3 lesion"
@@ -74,18 +76,23 @@ class Background:
 
 
 def background_labels(
-    probability: np.ndarray, labels: np.ndarray, doubtful: Sequence[int], spacing_zyx: Sequence[float]
+    probability: np.ndarray,
+    labels: np.ndarray,
+    doubtful: Sequence[int],
+    at_edge: Sequence[int],
+    spacing_zyx: Sequence[float],
 ) -> np.ndarray:
     """The label map of a background from a model's result.
 
     A 26-connected place of probability ``PERHAPS`` and more is unsure, and ``WIDER_MM`` around it, unless the lesions
     listed in it, one or more, are all doubtful: then its listed voxels are a false lesion and the others none. What a
-    lesion that is neither doubted nor small has of probability ``SURE`` is lesion.
+    lesion that is neither doubted nor small nor at the edge of the brain has of probability ``SURE`` is lesion.
 
     Args:
         probability: (z, y, x) of lesion.
         labels: (z, y, x) integer, 0 background, n = lesion n of the result.
         doubtful: numbers of the lesions that the result calls doubtful.
+        at_edge: numbers of the lesions at the edge of the brain.
         spacing_zyx: mm.
 
     Returns:
@@ -100,7 +107,8 @@ def background_labels(
     background = np.where(wide, UNSURE_PLACE, 0)
     background[is_doubtful & ~wide] = FALSE_LESION
     large = np.bincount(labels.ravel()) * float(np.prod(spacing_zyx)) >= SURE_MM3
-    background[(labels > 0) & ~is_doubtful & large[labels] & (probability >= SURE)] = SURE_LESION
+    inner = ~np.isin(labels, at_edge)
+    background[(labels > 0) & ~is_doubtful & inner & large[labels] & (probability >= SURE)] = SURE_LESION
     return background.astype(np.uint8)
 
 
@@ -194,8 +202,9 @@ def _make(dataset: Path, case: Case) -> Background:
         raise StudyError(f"The lesions of {result} have no confidence.", hint)
     labels = label_lesions(sitk.GetArrayFromImage(read_nifti(result / MASK_FILE)) > 0)
     doubtful = [lesion.id for lesion in lesions if lesion.doubtful]
+    at_edge = np.unique(labels[near_edge(read_nifti(result / BRAIN_FILE), labels)]).tolist()
     probability = sitk.GetArrayFromImage(read_nifti(result / PROBABILITY_FILE))
-    background = background_labels(probability, labels, doubtful, flair.GetSpacing()[::-1])
+    background = background_labels(probability, labels, doubtful, at_edge, flair.GetSpacing()[::-1])
     path, image = _path(dataset, case), Grid.of(flair).image(background)
     path.parent.mkdir(parents=True, exist_ok=True)
     put_image(path, image)

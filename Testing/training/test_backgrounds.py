@@ -11,7 +11,7 @@ from cohort import make_cohort
 
 from MSLesionSegLib.cli_runner import run
 from MSLesionSegLib.errors import StudyError
-from MSLesionSegLib.finish import FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
+from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
 from MSLesionSegLib.images import read_image
 from MSLesionSegLib.lesion_table import lesion_table, write_lesion_csv
 from MSLesionSegLib.lesions import label_lesions
@@ -30,8 +30,11 @@ SURE, DOUBTED = (22, 30, 20), (22, 30, 32)
 """Voxels (z, y, x) in the made-up brains."""
 
 
-def write_result(root: Path, name: str, *, confident: bool = True) -> None:
-    """What ``batch`` leaves of a case: a lesion that is sure, one that is doubtful, a haze about the first."""
+def write_result(root: Path, name: str, *, confident: bool = True, brain_from: int = 0) -> None:
+    """What ``batch`` leaves of a case: a lesion that is sure, one that is doubtful, a haze about the first.
+
+    The brain begins at the column ``brain_from``; the sure lesion, at 19. A voxel is 3 mm wide.
+    """
     flair = read_image(root / name / "anat" / f"{name}_FLAIR.nii.gz")
     probability = np.zeros(flair.GetSize()[::-1], np.float32)
     probability[20:25, 28:33, 18:23] = 0.2
@@ -54,7 +57,10 @@ def write_result(root: Path, name: str, *, confident: bool = True) -> None:
             replace(one, confidence=0.3 if one.id == doubted else 0.9, doubtful="low" if one.id == doubted else "")
             for one in lesions
         ]
+    brain = np.ones(mask.shape, np.uint8)
+    brain[:, :, :brain_from] = 0
     write_nifti(folder / FLAIR_FILE, flair)
+    write_nifti(folder / BRAIN_FILE, image(brain))
     write_nifti(folder / MASK_FILE, image(mask.astype(np.uint8)))
     write_nifti(folder / PROBABILITY_FILE, image(probability))
     write_lesion_csv(folder / TABLE_FILE, lesions, threshold=0.3, min_mm3=3)
@@ -92,7 +98,7 @@ def test_sure_places_are_left_open_with_their_haze_and_doubtful_ones_count_as_no
     probability[4, 4, 24:29], labels[4, 4, 25:28] = 0.4, 2
     probability[4, 4, 38:43] = 0.2  # not listed
     probability[4, 4, 51:57], labels[4, 4, 51:53], labels[4, 4, 55:57] = 0.5, 3, 4  # one place, one of two doubted
-    found = background_labels(probability, labels, [2, 3], (3.0, 1.0, 1.0))
+    found = background_labels(probability, labels, [2, 3], [], (3.0, 1.0, 1.0))
     assert "".join(str(value) for value in found[4, 4]) == ("0" * 6 + "1" * 13 + "0" * 6 + "222" + "0" * 6 + "1" * 26)
     assert "".join(str(value) for value in found[3, 4, :20]) == "00000000111111111000"
     assert not found[2].any()
@@ -103,7 +109,7 @@ def test_the_core_of_a_lesion_that_is_sure_and_not_small_is_lesion_and_its_edge_
     probability[0, 0, 10:16], labels[0, 0, 10:16] = (0.6, 0.9, 0.95, 1.0, 0.9, 0.6), 1
     probability[0, 0, 28:33], labels[0, 0, 28:33] = 1.0, 2  # 25 mm3
     probability[0, 0, 44:50], labels[0, 0, 44:50] = 1.0, 3  # doubted
-    found = background_labels(probability, labels, [3], (5.0, 1.0, 1.0))
+    found = background_labels(probability, labels, [3], [], (5.0, 1.0, 1.0))
     assert "".join(str(value) for value in found[0, 0]) == (
         "0" * 6 + "11111" + "3333" + "11111" + "0" * 4 + "1" * 13 + "0" * 7 + "222222" + "0" * 10
     )
@@ -121,6 +127,16 @@ def test_backgrounds_are_made_of_what_was_segmented_and_not_annotated(root):
     told = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
     assert told["Model"] == {"name": "tiny", "version": "1.0"} and told["PerhapsProbability"] == 0.1
     assert sorted(p.name for p in (root / "derivatives/backgrounds").iterdir()) == ["sub-02", "sub-03"]
+
+
+def test_a_lesion_at_the_edge_of_the_brain_is_left_open_however_sure_the_model_is(tmp_path):
+    folder = make_cohort(tmp_path / "set", 2, broken=False)
+    write_result(folder, "sub-02", brain_from=20)
+    assert make_backgrounds(folder, (), SilentProgress()) == [
+        Background("sub-02", 7.42, 1, 0.0)  # 275 voxels of 27 mm3
+    ]
+    path = folder / "derivatives/backgrounds/sub-02/anat/sub-02_label-background_dseg.nii.gz"
+    assert sitk.GetArrayFromImage(read_nifti(path))[SURE] == UNSURE_PLACE
 
 
 def test_who_trains_paints_into_backgrounds_and_nobody_kept_out_is_one(root, capsys):
