@@ -53,7 +53,7 @@ def changed_regions(
 
 
 def _within_lesions(where: np.ndarray, lesion: np.ndarray) -> np.ndarray:
-    """``where`` without what lies more than a voxel from the mask in regions that hold at least ``LEAST_MM3`` voxels of it."""
+    """``where`` less what is over a voxel from the mask, in regions that hold at least ``LEAST_MM3`` voxels of it."""
     labels, count = ndimage.label(where, AROUND)
     held = np.bincount(labels[lesion], minlength=count + 1) >= LEAST_MM3
     held[0] = False
