@@ -27,7 +27,7 @@ from MSLesionSegLib.errors import OutputError, StudyError, UsageError
 from MSLesionSegLib.finish import BRAIN_FILE, FLAIR_FILE, MASK_FILE, PROBABILITY_FILE, TABLE_FILE
 from MSLesionSegLib.grid import Grid
 from MSLesionSegLib.images import read_image
-from MSLesionSegLib.lesion_confidence import near_edge
+from MSLesionSegLib.lesion_confidence import EDGE_MM, near_edge
 from MSLesionSegLib.lesion_table import read_lesion_csv
 from MSLesionSegLib.lesions import label_lesions
 from MSLesionSegLib.nifti import read_nifti
@@ -218,6 +218,7 @@ def _make(dataset: Path, case: Case) -> Background:
         "WiderMm": WIDER_MM,
         "SureProbability": SURE,
         "SureMm3": SURE_MM3,
+        "EdgeMm": EDGE_MM,
         FLAIR_HASH: flair_hash(flair),
         LABELS_HASH: flair_hash(image),
     }

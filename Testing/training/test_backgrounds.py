@@ -126,6 +126,7 @@ def test_backgrounds_are_made_of_what_was_segmented_and_not_annotated(root):
     assert (labels == FALSE_LESION).sum() == 27
     told = json.loads(path.with_name(path.name.replace(".nii.gz", ".json")).read_text())
     assert told["Model"] == {"name": "tiny", "version": "1.0"} and told["PerhapsProbability"] == 0.1
+    assert told["EdgeMm"] == 2.5
     assert sorted(p.name for p in (root / "derivatives/backgrounds").iterdir()) == ["sub-02", "sub-03"]
 
 
