@@ -6,6 +6,7 @@ import SimpleITK as sitk
 
 from MSLesionSegLib.followup.on_thick_slices import draw_changes
 from MSLesionSegLib.grid import Grid
+from MSLesionSegLib.lesions import label_lesions
 
 FINE = Grid((40, 40, 30), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
 SAME_PLACE = sitk.Transform(3, sitk.sitkIdentity)
@@ -41,3 +42,14 @@ def test_two_changes_that_touch_keep_their_numbers_and_volumes(thick):
 
 def test_no_change_draws_nothing(thick):
     assert not draw_changes(np.zeros((30, 40, 40), np.int32), FINE, thick, SAME_PLACE).any()
+
+
+def test_a_change_whose_bridge_is_thinner_than_a_slice_keeps_both_ends_and_stays_in_one_piece(thick):
+    numbers = np.zeros((30, 40, 40), np.int32)
+    numbers[9:12, 10:16, 10:16] = numbers[9:12, 10:16, 20:26] = 1  # 108 mm3 each
+    numbers[11, 12, 16:20] = 1
+    drawn = draw_changes(numbers, FINE, thick, SAME_PLACE)
+    assert np.count_nonzero(drawn) == 73  # 220 mm3 in voxels of 3 mm3
+    assert np.count_nonzero(drawn[:, :, 10:16]) >= 33 and np.count_nonzero(drawn[:, :, 20:26]) >= 33
+    assert drawn[3, 11:14, 16:20].any(axis=0).all()
+    assert label_lesions(drawn).max() == 1
