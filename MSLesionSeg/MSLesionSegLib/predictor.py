@@ -50,6 +50,7 @@ class Predictor:
         flip: average in the prediction of the window mirrored along x, left to right on the model grid.
 
     Attributes:
+        flip: as given.
         device: where the network runs now.
         note: a sentence for the user about the choice of device, or empty.
 
@@ -74,15 +75,18 @@ class Predictor:
         self._patch = tuple(patch)
         self._overlap = overlap
         self._batch = batch or (CUDA_BATCH if self.device.type == "cuda" else 1)
-        self._flip = flip
+        self.flip = flip
 
-    def predict(self, channels: np.ndarray, brain: np.ndarray, progress: Progress) -> np.ndarray:
+    def predict(
+        self, channels: np.ndarray, brain: np.ndarray, progress: Progress, *, flip: bool | None = None
+    ) -> np.ndarray:
         """Predict one study.
 
         Args:
             channels: (C, z, y, x) float32, prepared, 0 outside the brain (so is what lies beyond the image).
             brain: (z, y, x) bool.
             progress: hears of each batch of windows, may cancel between them, and is told of a change of device.
+            flip: this once instead of the predictor's own.
 
         Returns:
             (z, y, x) float32 in [0, 1], 0 outside the brain.
@@ -97,12 +101,12 @@ class Predictor:
         if self.note:
             progress.warn(self.note)
         try:
-            return self._predict(channels, brain, progress)
+            return self._predict(channels, brain, progress, self.flip if flip is None else flip)
         except MemoryError as error:
             size = " x ".join(str(length) for length in brain.shape)
             raise ResourceError(f"The memory does not suffice for an image of {size} voxels.", FREE_MEMORY) from error
 
-    def _predict(self, channels: np.ndarray, brain: np.ndarray, progress: Progress) -> np.ndarray:
+    def _predict(self, channels: np.ndarray, brain: np.ndarray, progress: Progress, flip: bool) -> np.ndarray:
         probability = np.zeros(brain.shape, np.float32)
         box = brain_box(brain, MARGIN)
         if box is None:
@@ -116,7 +120,7 @@ class Predictor:
             while done < len(windows):
                 progress.check()
                 starts = windows[done : done + self._batch]
-                predicted = self._run(channels, starts, plan.size)
+                predicted = self._run(channels, starts, plan.size, flip)
                 if predicted is None:
                     self._make_room(progress, plan)
                     continue
@@ -128,7 +132,7 @@ class Predictor:
         return probability
 
     def _run(
-        self, channels: np.ndarray, starts: list[tuple[int, int, int]], size: tuple[int, int, int]
+        self, channels: np.ndarray, starts: list[tuple[int, int, int]], size: tuple[int, int, int], flip: bool
     ) -> np.ndarray | None:
         """Probabilities (B, z, y, x) of the windows at some starts; None where the memory does not suffice."""
         try:
@@ -137,7 +141,7 @@ class Predictor:
                 batch = batch.pin_memory().to(self.device, non_blocking=True)
                 batch = batch.contiguous(memory_format=torch.channels_last_3d)
             probability = self._probability(batch)
-            if self._flip:
+            if flip:
                 probability = (probability + self._probability(batch.flip(-1)).flip(-1)) / 2
             result = probability[:, 0].cpu().numpy()
         except (MemoryError, RuntimeError) as error:

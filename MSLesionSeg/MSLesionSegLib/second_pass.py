@@ -1,7 +1,7 @@
 """The second pass of the network, by whose agreement the confidence of a lesion is judged.
 
 What the network still finds when it sees less is more often real. So the last contrast is left out (T2w, else T1w), and
-of FLAIR alone the mirrored images are shown. One pass more is all that a laptop should bear;
+of FLAIR alone the mirrored images are shown. One pass more, without mirrored windows, is all that a laptop should bear;
 ``docs/validation/confidence.md`` says what others would have given.
 """
 
@@ -58,11 +58,15 @@ def second_pass(
         progress: hears of each batch of windows, and may cancel.
 
     Returns:
-        (z, y, x) float32 in [0, 1]; 0 where the first pass gives less than ``LEAST_PROBABILITY``.
+        (z, y, x) float32 in [0, 1]; 0 where the first pass gives less than ``LEAST_PROBABILITY``. Of FLAIR alone, where
+        the first pass is the mean of the windows and their mirror images, the lower of the two.
     """
     if without:
         kept = np.array([name != without for name in contrasts], np.float32)[:, None, None, None]
-        second = predictor.predict(channels * kept, brain, progress)
+        second = predictor.predict(channels * kept, brain, progress, flip=False)
+    elif predictor.flip:
+        plain = predictor.predict(channels, brain, progress, flip=False)
+        second = np.clip(np.minimum(plain, 2 * probability - plain), 0.0, 1.0)
     else:
         mirrored = (np.ascontiguousarray(array[..., ::-1]) for array in (channels, brain))
         second = predictor.predict(*mirrored, progress)[..., ::-1]

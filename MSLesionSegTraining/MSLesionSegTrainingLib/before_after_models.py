@@ -19,7 +19,7 @@ from .settings import SETTINGS_FILE, TrainSettings
 from .start_weights import SHIPPED
 from .thresholds import best_threshold
 from .train import load_result
-from .validation import SCORES_FILE, fullest_rows
+from .validation import FLIP, SCORES_FILE, fullest_rows
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def run_model(run: Path, otherwise: float) -> ComparedModel:
         name=f"the run {run.resolve().name}",
         network=load_result(settings, run),
         patch=(settings.recipe.patch,) * 3,
-        flip=False,
+        flip=FLIP,
         threshold=threshold,
         min_lesion_mm3=DEFAULT_MIN_MM3,
         case_hashes=frozenset({*trained, *data["init_case_hashes"]}),

@@ -17,7 +17,7 @@ for diagnosis.**
 
 - Network: {architecture}, {millions:.2f} million weights; after Almaaz & Dardouri, J. Imaging 2025, 11(10), 361.
   `network.onnx` is the same network for faster runtimes.
-- Input: {spacing:g} mm, normalisation `{normalisation}`, windows of {window} voxels a side; FLAIR alone, +T1w, +T2w or
+- Input: {spacing:g} mm, normalisation `{normalisation}`, windows of {window} voxels a side{mirrored}; FLAIR alone, +T1w, +T2w or
   all three.
 - Default threshold {threshold:g}, smallest lesion {min_mm3:g} mm3, 26-connected; one of less than
   {small:g} mm3 only where it reaches {bar:g} somewhere.
@@ -104,6 +104,7 @@ def _head(model: ModelDescription, parameters: int) -> str:
         spacing=model.spacing_mm,
         normalisation=model.normalisation,
         window=model.patch[0],
+        mirrored=", each averaged with its mirror image" if model.flip else "",
         threshold=model.threshold,
         min_mm3=model.min_lesion_mm3,
         small=SMALL_MM3,

@@ -22,7 +22,7 @@ from .samplers import make_sampler
 from .settings import TrainSettings
 from .thresholds import best_threshold
 from .train import load_result
-from .validation import SCORES_FILE, fullest_rows
+from .validation import FLIP, SCORES_FILE, fullest_rows
 
 MIN_LESION_MM3 = 3.0
 MOST_SCORES = 256
@@ -68,7 +68,7 @@ def release_bundle(
         threshold=threshold,
         min_lesion_mm3=MIN_LESION_MM3,
         patch=(settings.recipe.patch,) * 3,
-        flip=False,
+        flip=FLIP,
         training=TrainingRecord(
             data=data["sources"],
             licence=data["licence"],

@@ -23,6 +23,8 @@ THRESHOLDS = (0.3, 0.4, 0.5, 0.6, 0.7)
 ALL_THRESHOLDS = (0.2, *THRESHOLDS, 0.8)
 CHOICES = (("FLAIR", "T1w", "T2w"), ("FLAIR", "T1w"), ("FLAIR", "T2w"), ("FLAIR",))
 """Contrasts that a user may have."""
+FLIP = True
+"""A released model averages the mirrored window in: docs/validation/mirroring.md."""
 
 
 def validate(network: nn.Module, canvases: Sequence[Canvas], patch: int, device: str) -> list[dict[str, Any]]:
@@ -75,12 +77,12 @@ def final_scores(
 
 
 def fullest_rows(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Of the rows of ``final_scores`` those with all contrasts that each case has, without the mirrored window."""
+    """Of the rows of ``final_scores`` those of a released model with all contrasts that each case has."""
     fullest: dict[str, str] = {}
     for row in rows:
         before = fullest.setdefault(row["case"], row["contrasts"])
         fullest[row["case"]] = max(before, row["contrasts"], key=lambda text: text.count("+"))
-    return [row for row in rows if row["contrasts"] == fullest[row["case"]] and not row["flip"]]
+    return [row for row in rows if row["contrasts"] == fullest[row["case"]] and row["flip"] == FLIP]
 
 
 def _scored(

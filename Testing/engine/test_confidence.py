@@ -145,6 +145,19 @@ def test_without_another_contrast_the_images_are_mirrored():
     assert second[20, 20, 5] == pytest.approx(1 / (1 + np.exp(-1)), abs=1e-6)
 
 
+@pytest.mark.parametrize(("contrasts", "without", "logit"), [(("FLAIR", "T1w"), "T1w", 5), (("FLAIR",), "", 1)])
+def test_the_second_pass_of_a_model_that_averages_the_mirrored_windows_does_not(contrasts, without, logit):
+    """On the left, 4 higher in the window itself: of FLAIR alone the second is the lower of what was averaged."""
+    channels = np.ones((len(contrasts), 40, 40, 40), np.float32)
+    predictor = Predictor(SumOfContrasts(), patch=(64, 64, 64), device="cpu", flip=True)
+    brain = np.ones(channels.shape[1:], bool)
+    probability = predictor.predict(channels, brain, SilentProgress())
+    second = second_pass(predictor, channels, contrasts, without, brain, probability, SilentProgress())
+    assert second[20, 20, 5] == pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-6)
+    if not without:
+        assert second[20, 20, 35] == pytest.approx(second[20, 20, 5], abs=1e-6)
+
+
 def description(calibration: Calibration | None) -> ModelDescription:
     return ModelDescription(
         format_version=1,

@@ -128,7 +128,7 @@ def test_a_joined_run_is_released_and_gives_the_mean_of_the_probabilities(root, 
 
 def test_a_run_with_the_mean_of_the_weights_is_one_network_and_tells_how_the_runs_did(copied, tmp_path, capsys):
     root = copied
-    row = {"case": "sub-02", "contrasts": "FLAIR+T1w+T2w", "flip": False, "threshold": 0.4, "dice": 0.5}
+    row = {"case": "sub-02", "contrasts": "FLAIR+T1w+T2w", "flip": True, "threshold": 0.4, "dice": 0.5}
     row |= {"lesion_f1": 0.25, "lesion_recall": 0.2, "lesion_precision": 0.3, "truth_ml": 1.0}
     (root / "first" / "scores.json").write_text(json.dumps([row]), encoding="utf-8")
     runs = (root / "first", root / "second")

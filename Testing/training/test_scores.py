@@ -56,6 +56,6 @@ def test_of_each_case_the_rows_with_most_contrasts_count_also_where_there_is_the
         for flip in (False, True)
     ]
     assert [(row["case"], row["contrasts"], row["flip"]) for row in fullest_rows(rows)] == [
-        ("sub-01", "FLAIR+T1w", False),
-        ("sub-02", "FLAIR", False),
+        ("sub-01", "FLAIR+T1w", True),
+        ("sub-02", "FLAIR", True),
     ]
