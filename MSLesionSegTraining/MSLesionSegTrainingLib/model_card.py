@@ -17,8 +17,8 @@ for diagnosis.**
 
 - Network: {architecture}, {millions:.2f} million weights; after Almaaz & Dardouri, J. Imaging 2025, 11(10), 361.
   `network.onnx` is the same network for faster runtimes.
-- Input: {spacing:g} mm, normalisation `{normalisation}`, windows of {window} voxels a side{mirrored}; FLAIR alone, +T1w, +T2w or
-  all three.
+- Input: {spacing:g} mm, normalisation `{normalisation}`, windows of {window} voxels a side{mirrored};
+  FLAIR alone, +T1w, +T2w or all three.
 - Default threshold {threshold:g}, smallest lesion {min_mm3:g} mm3, 26-connected; one of less than
   {small:g} mm3 only where it reaches {bar:g} somewhere.
 - Created {created}.
