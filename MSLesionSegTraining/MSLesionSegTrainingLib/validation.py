@@ -27,7 +27,9 @@ FLIP = True
 """A released model averages the mirrored window in: docs/validation/mirroring.md."""
 
 
-def validate(network: nn.Module, canvases: Sequence[Canvas], patch: int, device: str) -> list[dict[str, Any]]:
+def validate(
+    network: nn.Module, canvases: Sequence[Canvas], patch: int, device: str, *, flip: bool = False
+) -> list[dict[str, Any]]:
     """Score a network on whole cases with all their contrasts, through the engine's own predictor.
 
     Args:
@@ -35,13 +37,14 @@ def validate(network: nn.Module, canvases: Sequence[Canvas], patch: int, device:
         canvases: prepared cases with their annotated lesions.
         patch: edge of the windows, voxels.
         device: "cpu" or "cuda".
+        flip: average the mirrored window in; a training does not, to save time.
 
     Returns:
         A row for each case and each of ``THRESHOLDS``: ``case`` and the values of ``Score``.
     """
     rows = []
     for canvas in canvases:
-        predictor = Predictor(network, patch=(patch,) * 3, device=device)
+        predictor = Predictor(network, patch=(patch,) * 3, device=device, flip=flip)
         rows += [{"case": canvas.name, **row} for row in _scored(predictor, canvas, CONTRASTS, THRESHOLDS)]
     return rows
 

@@ -48,7 +48,7 @@ def _write(array: np.ndarray, path: Path) -> None:
 
 
 def elsewhere_dice(model, canvases) -> float:
-    rows = validate(model.network, canvases, model.patch[0], "cpu")
+    rows = validate(model.network, canvases, model.patch[0], "cpu", flip=model.flip)
     return float(np.mean([row["dice"] for row in rows if row["threshold"] == model.threshold]))
 
 

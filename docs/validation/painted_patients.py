@@ -42,7 +42,7 @@ def main(root: Path, names: list[str]) -> None:
         model = bundle_model(name)
         rows = [
             row
-            for row in validate(model.network, patients, model.patch[0], "cpu")
+            for row in validate(model.network, patients, model.patch[0], "cpu", flip=model.flip)
             if row["threshold"] == model.threshold
         ]
         dice = [row["dice"] for row in rows]
