@@ -157,22 +157,22 @@ def test_two_processes_in_two_folders_give_the_same_bytes(finished, phantom_stud
 def test_small_lesions_are_listed_only_where_they_reach_the_bar(finished):
     told = json.loads((finished[0] / "provenance.json").read_text("utf-8"))["held_back"]
     assert told.pop("count") >= 0
-    assert told == {"below_mm3": 10.0, "below_probability": 0.95, "threshold": 0.6}
+    assert told == {"below_mm3": 10.0, "below_probability": 0.9, "threshold": 0.5}
     mask, image = (sitk.ReadImage(str(finished[0] / f"lesion_{name}.nii.gz")) for name in ("mask", "probability"))
     labels, probability = sitk.ConnectedComponent(mask, True), sitk.GetArrayFromImage(image)
     numbers, volume = sitk.GetArrayFromImage(labels), np.prod(mask.GetSpacing())
     for number in range(1, numbers.max() + 1):
         inside = numbers == number
-        assert inside.sum() * volume >= 10.0 or probability[inside].max() >= 0.95
+        assert inside.sum() * volume >= 10.0 or probability[inside].max() >= 0.9
 
 
 def test_the_report_names_the_bar_for_small_lesions_where_it_holds(finished, result, tmp_path):
     held = json.loads((finished[0] / "provenance.json").read_text("utf-8"))["held_back"]
     write_report(finished[0], tmp_path / "report")
     page = (tmp_path / "report" / "report.html").read_text("utf-8")
-    assert f"at least 3 mm3; below 10 mm3 from 0.95 ({held['count']} held back)" in page
+    assert f"at least 3 mm3; below 10 mm3 from 0.9 ({held['count']} held back)" in page
     write_report(finished[0], tmp_path / "readers", mask=finished[0] / "lesion_mask.nii.gz")
-    rethreshold(result, 0.5)
+    rethreshold(result, 0.4)
     write_report(result, tmp_path / "lower")
     for other in ("readers", "lower"):
         assert "held back" not in (tmp_path / other / "report.html").read_text("utf-8")
