@@ -51,6 +51,7 @@ def _measure(name: str, device: str) -> Row:
     details: dict[str, Any] = {
         "runtime": runtime,
         "model": bundle.path.name,
+        "mirrored_windows": bundle.model.flip,
         "dice": score(probability, truth, bundle.model.threshold).row()["dice"],
         "dice_is_of": "a patient that the shipped model was trained on",
     }
@@ -66,7 +67,7 @@ def _measure(name: str, device: str) -> Row:
         "s",
         f"{PATIENT} of the cross-sectional set, 182x218x182",
         peer=round(peer, 2),
-        details=details | {"peer": f"MONAI sliding_window_inference, DynUNet {PEER_WIDTHS}, 96-cubed, overlap 0.5"},
+        details=details | {"peer": f"MONAI sliding_window_inference, DynUNet {PEER_WIDTHS}, 96-cubed, overlap 0.5, no mirroring"},
     )
 
 
@@ -78,7 +79,7 @@ def _floor(bundle: Bundle, brain: np.ndarray, seconds: float) -> dict[str, Any]:
     network = bundle.load_network()
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, len(bundle.model.contrasts), *plan.size))
-    work = windows * counter.get_total_flops()
+    work = windows * counter.get_total_flops() * (2 if bundle.model.flip else 1)
     one, other = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
     one @ other
     began = time.perf_counter()
