@@ -67,7 +67,10 @@ def _measure(name: str, device: str) -> Row:
         "s",
         f"{PATIENT} of the cross-sectional set, 182x218x182",
         peer=round(peer, 2),
-        details=details | {"peer": f"MONAI sliding_window_inference, DynUNet {PEER_WIDTHS}, 96-cubed, overlap 0.5, no mirroring"},
+        details=details
+        | {
+            "peer": f"MONAI sliding_window_inference, DynUNet {PEER_WIDTHS}, 96-cubed, overlap 0.5, no mirroring",
+        },
     )
 
 
