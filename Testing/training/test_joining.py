@@ -137,8 +137,9 @@ def test_a_run_with_the_mean_of_the_weights_is_one_network_and_tells_how_the_run
     words = ("models", "release", tmp_path / "one", "--name", "one", "--fold", tmp_path / "one")
     assert call(*words, "--out", tmp_path / "bundle") == 0, capsys.readouterr().err
     bundle = load_bundle(tmp_path / "bundle", kind="lesion")
-    assert "members" not in bundle.model.architecture
+    assert "members" not in bundle.model.architecture and bundle.model.flip
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text("utf-8")
+    assert "each averaged with its mirror image" in card
     assert "- 300 steps (2 runs together, whose weights are averaged) of 2 patches" in card
     first, second, mean = (one.state_dict() for one in (network(0), network(1), bundle.load_network()))
     assert len(mean) == len(first)
