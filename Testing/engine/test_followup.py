@@ -183,6 +183,17 @@ def test_nothing_is_listed_where_the_head_only_moved(dates, tmp_path):
     assert not sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out/change_mask.nii.gz"))).any()
 
 
+def test_slices_that_lie_half_a_slice_higher_change_no_lesion(dates, head, tmp_path):
+    flair, lesions, brain = head
+    up = np.array(flair.GetDirection()).reshape(3, 3)[:, 2] * flair.GetSpacing()[2] / 2.0
+    shift = sitk.TranslationTransform(3, up.tolist())
+    again = sitk.Resample(flair, flair, shift, sitk.sitkLanczosWindowedSinc)
+    masks = (sitk.Resample(image, image, shift, sitk.sitkNearestNeighbor) for image in (lesions, brain))
+    write_date(tmp_path / "higher", noisy(again, 4), *masks)
+    data = write_followup(dates[0] / "first", tmp_path / "higher", tmp_path / "out")
+    assert {kind: count for kind, count in data["counts"].items() if count} == {"stable": 20}
+
+
 def test_another_threshold_and_another_model_are_said_and_widen_the_limits(dates, grown, head, tmp_path):
     flair, lesions, brain = head
     write_date(tmp_path / "first", noisy(flair, 1), lesions, brain, threshold=0.4, model="b")

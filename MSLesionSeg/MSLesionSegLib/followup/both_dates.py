@@ -25,13 +25,15 @@ class Sampled:
     """One date on the half-way grid.
 
     Attributes:
-        flair: (z, y, x) float64, bias-corrected, as sharp as the coarser date.
+        flair: (z, y, x) float64, bias-corrected, as sharp as the coarser date; by cubic B-splines.
+        flair_linear: the same by linear interpolation. Where the two differ, the slices do not settle the value.
         probability: (z, y, x) float32.
         lesion: (z, y, x) bool, the result's own mask.
         brain: (z, y, x) bool.
     """
 
     flair: np.ndarray
+    flair_linear: np.ndarray
     probability: np.ndarray
     lesion: np.ndarray
     brain: np.ndarray
@@ -59,12 +61,14 @@ def _sampled(date: Date, widths_mm: tuple[float, float, float], transform: sitk.
     grid = Grid.of(flair)
     sigmas = [width * _BOX_SD / step for width, step in zip(widths_mm, grid.spacing, strict=True)]
     blurred = ndimage.gaussian_filter(sitk.GetArrayFromImage(flair), sigmas[::-1], mode="nearest")
-    values = resample(grid.image(blurred), space.grid, transform, antialias=False)
+    flairs = (
+        resample(grid.image(blurred), space.grid, transform, how, antialias=False) for how in ("bspline", "linear")
+    )
     probability = resample(date.probability, space.grid, transform, antialias=False)
     lesion = resample(sitk.Cast(date.mask, sitk.sitkFloat32), space.grid, transform, antialias=False)
     brain = resample(sitk.Cast(date.brain, sitk.sitkFloat32), space.grid, transform, antialias=False)
     return Sampled(
-        sitk.GetArrayFromImage(values).astype(np.float64),
+        *(sitk.GetArrayFromImage(image).astype(np.float64) for image in flairs),
         sitk.GetArrayFromImage(probability),
         sitk.GetArrayFromImage(lesion) >= 0.5,
         sitk.GetArrayFromImage(brain) >= 0.5,

@@ -40,7 +40,7 @@ from .files import (
     TABLE_FILE,
     TRANSFORM_FILE,
 )
-from .intensities import match_intensities
+from .intensities import common_scale
 from .notes import date_notes
 from .on_thick_slices import draw_changes
 from .page import followup_page
@@ -82,10 +82,12 @@ class Comparison:
         brain = common_brain(*samples)
         lesion_like = np.maximum(samples[0].probability, samples[1].probability) > _LESION
         normal = brain & ~ndimage.binary_dilation(lesion_like, iterations=2)
-        matched = match_intensities(samples[0].flair, samples[1].flair, normal)
+        scales = common_scale(samples[0].flair, samples[1].flair, normal)
+        matched = tuple(scale(date.flair) for scale, date in zip(scales, samples, strict=True))
+        linear = tuple(scale(date.flair_linear) for scale, date in zip(scales, samples, strict=True))
         self.agreement: Agreement = agreement(*samples, matched, normal)
         self.notes += check_same_head(baseline, followup, self.agreement)
-        self.noise: Subtraction = subtract(*matched, samples[0].brain & samples[1].brain, normal)
+        self.noise: Subtraction = subtract(matched, linear, samples[0].brain & samples[1].brain, normal)
         voxel = max(float(np.prod(date.flair.GetSpacing())) for date in (first, second))
         found, self.numbers = find_changes(*samples, brain, matched, self.noise, voxel, widening)
         self.to_baseline, self.to_followup = self.space.to_first, self.space.to_second

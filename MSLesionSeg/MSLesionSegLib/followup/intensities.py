@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..normalise import centre_and_spread
@@ -11,8 +13,27 @@ PERCENTILES = (0.2, 0.5, 1, 2, *range(5, 96, 5), 98, 99, 99.5)
 _LOW, _HIGH = PERCENTILES.index(25), PERCENTILES.index(98)
 
 
-def match_intensities(first: np.ndarray, second: np.ndarray, normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Bring equal percentiles of normal-appearing brain to the same value in both dates.
+@dataclass(frozen=True)
+class Scale:
+    """Brings intensities of one date onto the scale of both.
+
+    Attributes:
+        centre, spread: of the date's own normal-appearing brain, its units.
+        own, target: its percentiles (``PERCENTILES``) after centring, and where they are brought.
+    """
+
+    centre: float
+    spread: float
+    own: np.ndarray
+    target: np.ndarray
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """(z, y, x) in the date's units to (z, y, x) float64 in spreads of normal-appearing tissue about its centre."""
+        return _mapped((values - self.centre) / self.spread, self.own, self.target)
+
+
+def common_scale(first: np.ndarray, second: np.ndarray, normal: np.ndarray) -> tuple[Scale, Scale]:
+    """Scales that bring equal percentiles of normal-appearing brain to the same value in both dates.
 
     Piecewise linear histogram matching (Nyul et al., IEEE TMI 19(2), 2000), to the mean of the two dates' percentiles
     rather than of one to the other, so that neither is the reference. Beyond the percentiles, where lesions lie, the
@@ -23,18 +44,18 @@ def match_intensities(first: np.ndarray, second: np.ndarray, normal: np.ndarray)
         normal: (z, y, x) bool, normal-appearing brain.
 
     Returns:
-        Both, (z, y, x) float64, in spreads of normal-appearing tissue about its centre.
+        Of the first date and of the second.
 
     Raises:
         StudyError: too little brain, or an image of one intensity.
     """
-    scaled = []
-    for values in (first, second):
-        centre, spread = centre_and_spread(values[normal])
-        scaled.append((values - centre) / spread)
-    knots = [np.percentile(values[normal], PERCENTILES) for values in scaled]
+    parts = [centre_and_spread(values[normal]) for values in (first, second)]
+    knots = [
+        np.percentile((values[normal] - centre) / spread, PERCENTILES)
+        for values, (centre, spread) in zip((first, second), parts, strict=True)
+    ]
     target = (knots[0] + knots[1]) / 2.0
-    return tuple(_mapped(values, own, target) for values, own in zip(scaled, knots, strict=True))
+    return tuple(Scale(*part, own, target) for part, own in zip(parts, knots, strict=True))
 
 
 def _mapped(values: np.ndarray, own: np.ndarray, target: np.ndarray) -> np.ndarray:

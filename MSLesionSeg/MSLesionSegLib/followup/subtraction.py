@@ -8,6 +8,9 @@ widens its own limits. The variance of the smoothed difference is modelled as
 where s is noise in flat tissue and r (mm) what edges add: registration left over, resolution and contrast, all of which
 grow with the gradient of the image. Both come from a line through robust variances in 24 classes of gradient; the model
 is then scaled by what is seen within ``LOCAL_MM`` of each place. It is never taken below ``LEAST_NOISE``.
+
+To it comes, squared, by how much the difference would be another with linear instead of cubic interpolation: where that
+is much, something ends between two thick slices, and how far it reaches depends on where the slices lie.
 """
 
 from __future__ import annotations
@@ -47,11 +50,17 @@ class Subtraction:
     residual_mm: float
 
 
-def subtract(first: np.ndarray, second: np.ndarray, brain: np.ndarray, normal: np.ndarray) -> Subtraction:
+def subtract(
+    dates: tuple[np.ndarray, np.ndarray],
+    linear: tuple[np.ndarray, np.ndarray],
+    brain: np.ndarray,
+    normal: np.ndarray,
+) -> Subtraction:
     """Subtract two dates and measure the noise.
 
     Args:
-        first, second: (z, y, x) on one scale of intensities, 1 mm voxels.
+        dates: (z, y, x) each on one scale of intensities, 1 mm voxels, interpolated by cubic B-splines.
+        linear: the same, interpolated linearly.
         brain: (z, y, x) bool.
         normal: (z, y, x) bool, brain that neither date calls lesion.
 
@@ -62,6 +71,7 @@ def subtract(first: np.ndarray, second: np.ndarray, brain: np.ndarray, normal: n
         raise StudyError(
             "The two dates share too little normal-appearing brain.", "Check that both show the whole brain."
         )
+    first, second = dates
     raw = second - first
     middle = np.median(raw[normal])
     quiet = normal & (np.abs(raw - middle) < 3.0 * _spread(raw[normal]))
@@ -73,7 +83,8 @@ def subtract(first: np.ndarray, second: np.ndarray, brain: np.ndarray, normal: n
     ratio = np.maximum(ratio, _LOCAL_RANGE[0] * np.median(ratio[normal]))
     noise = np.sqrt(variance * ratio)
     noise *= _spread(difference[normal] / noise[normal])
-    z = difference / np.maximum(noise, LEAST_NOISE)
+    unsettled = _smoothed((linear[1] - linear[0]) - raw, brain, SMOOTH_MM)
+    z = difference / np.hypot(np.maximum(noise, LEAST_NOISE), unsettled)
     return Subtraction(np.where(brain, difference, 0.0), np.where(brain, z, 0.0), flat, residual)
 
 
