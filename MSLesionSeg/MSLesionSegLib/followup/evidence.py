@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from .subtraction import SMOOTH_MM
 
-LEAST_Z, LEAST_EVIDENCE, LEAST_TRUST = 1.0, 3.6, 0.2
+LEAST_Z, LEAST_EVIDENCE, LEAST_TRUST = 1.0, 2.8, 0.2
 PEAK_SHARE, PEAK_VOXELS = 0.25, 9
 LEAST_MM3 = 6
 LESION_LIKE = 0.1

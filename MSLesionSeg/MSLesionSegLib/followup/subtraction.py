@@ -9,8 +9,9 @@ where s is noise in flat tissue and r (mm) what edges add: registration left ove
 grow with the gradient of the image. Both come from a line through robust variances in 24 classes of gradient; the model
 is then scaled by what is seen within ``LOCAL_MM`` of each place. It is never taken below ``LEAST_NOISE``.
 
-To it comes, squared, by how much the difference would be another with linear instead of cubic interpolation: where that
-is much, something ends between two thick slices, and how far it reaches depends on where the slices lie.
+To it comes, squared, by how much the difference would be another with linear instead of cubic interpolation, at the
+voxel or one beside it: where that is much, something ends between two thick slices, and how far it reaches depends on
+where the slices lie.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ def subtract(
     noise = np.sqrt(variance * ratio)
     noise *= _spread(difference[normal] / noise[normal])
     unsettled = _smoothed((linear[1] - linear[0]) - raw, brain, SMOOTH_MM)
+    unsettled = ndimage.maximum_filter(np.abs(unsettled), 3)
     z = difference / np.hypot(np.maximum(noise, LEAST_NOISE), unsettled)
     return Subtraction(np.where(brain, difference, 0.0), np.where(brain, z, 0.0), flat, residual)
 
