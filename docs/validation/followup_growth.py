@@ -22,7 +22,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from MSLesionSegLib.followup.comparison import write_followup
-from MSLesionSegLib.followup.files import MASK_VALUES
+from MSLesionSegLib.followup.files import MASK_VALUES, STABLE
 from MSLesionSegLib.lesions import label_lesions
 
 PATIENTS = ("19", "03", "12")
@@ -177,8 +177,29 @@ def moved(image: sitk.Image, move: sitk.Transform, seed: int) -> sitk.Image:
     return out
 
 
-def compare(data: Path, work: Path, patient: str, share: float) -> tuple[list[int], list[bool], int, int]:
-    """Class and detection of each grown lesion; the listed changes, and those of them that lie on no grown lesion."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a comparison with a grown copy finds.
+
+    Attributes:
+        classes: size class of each grown lesion.
+        found: whether its rim is listed.
+        listed: number of listed changes.
+        elsewhere: those of them that lie on no grown lesion.
+        painted_ml: volume painted onto the lesions that are found.
+        listed_ml: listed volume of all changes.
+    """
+
+    classes: list[int]
+    found: list[bool]
+    listed: int
+    elsewhere: int
+    painted_ml: float
+    listed_ml: float
+
+
+def compare(data: Path, work: Path, patient: str, share: float) -> Outcome:
+    """Grow the lesions of a patient by ``share``, segment the copy and compare it with the scan itself."""
     images, first = series(data, patient), work / f"s{patient}-1"
     stem = data / f"longitudinal/sub-{patient}/ses-1/anat/sub-{patient}_ses-1"
     segment({name: Path(f"{stem}_{name}.nii.gz") for name in images}, first)
@@ -191,7 +212,7 @@ def compare(data: Path, work: Path, patient: str, share: float) -> tuple[list[in
             sitk.WriteImage(moved(changed, move, seed), str(files[name]))
         segment(files, copy)
     out = work / f"{copy.name}-compared"
-    write_followup(first, copy, out)
+    rows = write_followup(first, copy, out)["changes"]
     kinds = sitk.ReadImage(str(out / "change_mask.nii.gz"))
     listed, count = ndimage.label(sitk.GetArrayFromImage(kinds) > 0, np.ones((3, 3, 3)))
     flair = sitk.ReadImage(str(first / "FLAIR.nii.gz"))
@@ -199,23 +220,38 @@ def compare(data: Path, work: Path, patient: str, share: float) -> tuple[list[in
     larger = np.isin(sitk.GetArrayFromImage(kinds), (MASK_VALUES["new"], MASK_VALUES["enlarging"]))
     found = set(np.unique(rims[larger]).tolist())
     near = np.unique(listed[ndimage.binary_dilation((rims > 0) | (lesions > 0) & (share > 0))]).tolist()
-    return grown.classes, [n in found for n in range(1, len(grown.classes) + 1)], count, count - len(set(near) - {0})
+    painted_ml = np.isin(rims, sorted(found - {0})).sum() * np.prod(flair.GetSpacing()) / 1000.0
+    return Outcome(
+        grown.classes,
+        [n in found for n in range(1, len(grown.classes) + 1)],
+        count,
+        count - len(set(near) - {0}),
+        float(painted_ml),
+        sum(abs(row["change_ml"]) for row in rows if row["kind"] != STABLE),
+    )
 
 
 def main(data: Path, work: Path, patients: tuple[str, ...]) -> None:
     work.mkdir(parents=True, exist_ok=True)
     shares = np.zeros((len(CLASSES), len(GROWTHS), 2), int)
-    print("| patient | noise | grown by | lesions grown | found | listed | listed elsewhere |\n|" + " --- |" * 7)
+    print(
+        "| patient | noise | grown by | lesions grown | found | listed | listed elsewhere "
+        "| painted onto those found, mL | listed, mL |\n|" + " --- |" * 9
+    )
     for patient in patients:
         level = noise_level(series(data, patient)["FLAIR"])
         for share in (0.0, *GROWTHS):
-            classes, found, listed, elsewhere = compare(data, work, patient, share)
+            one = compare(data, work, patient, share)
             if share:
-                for size, hit in zip(classes, found, strict=True):
+                for size, hit in zip(one.classes, one.found, strict=True):
                     shares[size, GROWTHS.index(share)] += (int(hit), 1)
-            grown = f"{sum(found)} | {listed}" if share else f"- | {listed}"
-            number = len(classes) if share else 0
-            print(f"| {patient} | {level:.1f} | {share:.0%} | {number} | {grown} | {elsewhere} |", flush=True)
+            grown = f"{sum(one.found)} | {one.listed}" if share else f"- | {one.listed}"
+            number = len(one.classes) if share else 0
+            volumes = f"{one.painted_ml:.2f} | {one.listed_ml:.2f}"
+            print(
+                f"| {patient} | {level:.1f} | {share:.0%} | {number} | {grown} | {one.elsewhere} | {volumes} |",
+                flush=True,
+            )
     print("\n| volume, mm3 | " + " | ".join(f"{share:.0%}" for share in GROWTHS) + " |\n|" + " --- |" * 4)
     for name, row in zip(CLASSES, shares, strict=True):
         print(f"| {name} | " + " | ".join(f"{hit} of {n}" for hit, n in row) + " |")

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from .both_dates import Sampled
+from .changed_volume import changed_share
 from .evidence import AROUND, changed_regions
 from .files import ENLARGING, NEW, RESOLVED, SHRINKING, STABLE
 from .noise_volume import noise_volume_mm3
@@ -62,40 +63,86 @@ def find_changes(
     Returns:
         The rows, changes before stable lesions, largest first; and (z, y, x) int32, n where row n (from 1) changed.
     """
-    regions = []
     z = np.where(brain, subtraction.z, 0.0)
-    probabilities, lesions = (first.probability, second.probability), (first.lesion, second.lesion)
-    for sign, bright, dark in ((1, 1, 0), (-1, 0, 1)):
-        for box, region in changed_regions(
-            sign * z, matched[bright], matched[dark], probabilities[bright], lesions[bright]
-        ):
-            size = float(np.count_nonzero(region))
-            noise = widening * noise_volume_mm3(
-                region, first.probability[box], second.probability[box], voxel_mm3, subtraction.residual_mm
-            )
-            if size > noise:
-                joined = lesions[dark][box][ndimage.binary_dilation(region, AROUND)].mean() >= TOUCHING
-                regions.append((box, region, sign, joined, noise))
-    regions.sort(key=lambda one: (-np.count_nonzero(one[1]), *_middle(one[0], one[1])))
+    regions = []
+    for region in _regions(first, second, brain, matched, subtraction, z):
+        near = tuple(date.probability[region.box] for date in (first, second))
+        share = np.where(region.where, np.maximum(region.share, 0.0), 0.0)
+        noise = widening * noise_volume_mm3(share, *near, voxel_mm3, subtraction.residual_mm)
+        if region.volume > noise:
+            regions.append((region, noise))
+    regions.sort(key=lambda one: (-one[0].volume, *_middle(one[0].box, one[0].where)))
     marked = np.zeros(z.shape, np.int32)
-    for number, (box, region, *_) in enumerate(regions, start=1):
-        marked[box][region] = number
+    for number, (region, _) in enumerate(regions, start=1):
+        marked[region.box][region.where] = number
     whole = _whole_lesions(first, second, marked)
     rows = []
-    for box, region, sign, joined, noise in regions:
-        number = whole.labels[box][region][0]
+    for region, noise in regions:
+        number = whole.labels[region.box][region.where][0]
+        before = (first if region.sign > 0 else second).lesion[region.box]
+        joined = before[ndimage.binary_dilation(region.where, AROUND)].mean() >= TOUCHING
         rows.append(
             Change(
-                _kind(sign, joined),
-                sign * float(np.count_nonzero(region)),
+                _kind(region.sign, joined),
+                region.sign * region.volume,
                 noise,
-                sign * float((sign * z[box][region]).max()),
+                region.sign * float((region.sign * z[region.box][region.where]).max()),
                 whole.first[number],
                 whole.second[number],
-                _middle(box, region),
+                _middle(region.box, region.where),
             )
         )
     return rows + _stable(whole, first, second, brain, z, marked, voxel_mm3, subtraction, widening), marked
+
+
+@dataclass(frozen=True)
+class _Region:
+    """A region that is brighter at one date.
+
+    Attributes:
+        box: slices (z, y, x), with a margin of two voxels.
+        where: (z, y, x) bool, in the box.
+        sign: 1 where the second date is brighter, -1 where the first is.
+        share: (z, y, x) of the box, how much of each voxel changed (``changed_volume.py``).
+        volume: mm3 that changed, the shares of the region and of what lies within a voxel of it together.
+    """
+
+    box: tuple[slice, slice, slice]
+    where: np.ndarray
+    sign: int
+    share: np.ndarray
+    volume: float
+
+
+def _regions(
+    first: Sampled,
+    second: Sampled,
+    brain: np.ndarray,
+    matched: tuple[np.ndarray, np.ndarray],
+    subtraction: Subtraction,
+    z: np.ndarray,
+) -> list[_Region]:
+    dates, found = (first, second), []
+    difference = np.where(brain, subtraction.difference, 0.0)
+    for sign, bright, dark in ((1, 1, 0), (-1, 0, 1)):
+        lesion = dates[bright].lesion & brain
+        parts = list(
+            changed_regions(sign * z, matched[bright], matched[dark], dates[bright].probability, dates[bright].lesion)
+        )
+        for box, where in parts:
+            lesion[box] |= where
+        share = changed_share(sign * difference, matched[bright], matched[dark], dates[dark].probability, lesion, brain)
+        found += [(box, where, sign, share[box]) for box, where in parts]
+    owners, inside = np.zeros(z.shape, np.int32), np.zeros(z.shape, bool)
+    for box, where, *_ in found:
+        owners[box] += ndimage.binary_dilation(where, AROUND)
+        inside[box] |= where
+    weight = np.where(inside, 1.0, 1.0 / np.maximum(owners, 1))  # a voxel beside two regions counts half for each
+    regions = []
+    for box, where, sign, share in found:
+        counted = where | ndimage.binary_dilation(where, AROUND) & ~inside[box]
+        regions.append(_Region(box, where, sign, share, float((share * weight[box])[counted].sum())))
+    return regions
 
 
 @dataclass(frozen=True)

@@ -76,18 +76,33 @@ def subtract(
     raw = second - first
     middle = np.median(raw[normal])
     quiet = normal & (np.abs(raw - middle) < 3.0 * _spread(raw[normal]))
-    difference = _smoothed(raw - _smoothed(raw, quiet, BIAS_MM), brain, SMOOTH_MM)
+    difference = smoothed(raw - smoothed(raw, quiet, BIAS_MM), brain, SMOOTH_MM)
     gradient = ndimage.gaussian_gradient_magnitude((first + second) / 2.0, SMOOTH_MM)
     flat, residual = _noise_model(difference[normal], gradient[normal])
     variance = flat**2 + (residual * gradient) ** 2
-    ratio = _smoothed(np.minimum(difference**2 / variance, _LOCAL_RANGE[1]), normal, LOCAL_MM)
+    ratio = smoothed(np.minimum(difference**2 / variance, _LOCAL_RANGE[1]), normal, LOCAL_MM)
     ratio = np.maximum(ratio, _LOCAL_RANGE[0] * np.median(ratio[normal]))
     noise = np.sqrt(variance * ratio)
     noise *= _spread(difference[normal] / noise[normal])
-    unsettled = _smoothed((linear[1] - linear[0]) - raw, brain, SMOOTH_MM)
+    unsettled = smoothed((linear[1] - linear[0]) - raw, brain, SMOOTH_MM)
     unsettled = ndimage.maximum_filter(np.abs(unsettled), 3)
     z = difference / np.hypot(np.maximum(noise, LEAST_NOISE), unsettled)
     return Subtraction(np.where(brain, difference, 0.0), np.where(brain, z, 0.0), flat, residual)
+
+
+def smoothed(values: np.ndarray, weight: np.ndarray, sigma_mm: float) -> np.ndarray:
+    """Gaussian mean over the voxels where ``weight`` is true (normalised convolution: Knutsson, Westin, CVPR 1993).
+
+    Args:
+        values: (z, y, x), 1 mm voxels.
+        weight: (z, y, x) bool.
+        sigma_mm: standard deviation of the Gaussian.
+
+    Returns:
+        (z, y, x), fading to 0 where no voxel near by counts.
+    """
+    share = ndimage.gaussian_filter(weight.astype(float), sigma_mm)
+    return ndimage.gaussian_filter(np.where(weight, values, 0.0), sigma_mm) / np.maximum(share, 1e-3)
 
 
 def _noise_model(difference: np.ndarray, gradient: np.ndarray) -> tuple[float, float]:
@@ -102,12 +117,6 @@ def _noise_model(difference: np.ndarray, gradient: np.ndarray) -> tuple[float, f
     slope, offset = np.polyfit(x, y, 1) if x.size > 1 else (0.0, y.mean())
     flat = max(offset, 0.5 * y.min(), 1e-12)
     return float(np.sqrt(flat)), float(np.sqrt(max(slope, 0.0)))
-
-
-def _smoothed(values: np.ndarray, weight: np.ndarray, sigma_mm: float) -> np.ndarray:
-    """Gaussian mean over the voxels where ``weight`` is true (normalised convolution: Knutsson, Westin, CVPR 1993)."""
-    share = ndimage.gaussian_filter(weight.astype(float), sigma_mm)
-    return ndimage.gaussian_filter(np.where(weight, values, 0.0), sigma_mm) / np.maximum(share, 1e-3)
 
 
 def _spread(values: np.ndarray) -> float:
