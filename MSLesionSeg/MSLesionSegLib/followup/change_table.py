@@ -20,7 +20,7 @@ DECIMALS = {
 }
 _HEAD = (
     "# kind: new, enlarging, stable, shrinking or resolved; volumes in mL, in the space half-way between the dates\n"
-    "# change_ml: volume that changed; of a stable lesion the difference of its volumes\n"
+    "# change_ml: volume that changed, a voxel by its share; of a stable lesion the difference of its volumes\n"
     "# noise_ml: what noise alone would give (95 %)\n"
     "# z: peak of the subtraction over its noise; of a stable lesion its mean\n"
     "# positions in mm, RAS, in the space of either FLAIR\n"
