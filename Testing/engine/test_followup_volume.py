@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from MSLesionSegLib.followup.changed_volume import changed_share
+from MSLesionSegLib.followup.changed_volume import changed_share, volumes_mm3
 
 AXES = np.ogrid[-24:25, -24:25, -24:25]
 RADIUS = np.sqrt(sum(axis**2.0 for axis in AXES))
@@ -50,3 +50,13 @@ def test_noise_alone_cancels():
     noise = np.random.default_rng(0).normal(0.0, 0.5, (2, *RADIUS.shape))
     lesion = 2.0 * blurred(7.0)
     assert abs(volume(lesion + noise[0], lesion + noise[1], 7.0, 7.0)) < 0.03 * float((RADIUS <= 7.0).sum())
+
+
+def test_a_voxel_between_two_changes_counts_once():
+    first, second = np.zeros((9, 9, 12), bool), np.zeros((9, 9, 12), bool)
+    first[3:6, 3:6, 2:5], second[3:6, 3:6, 6:9] = True, True  # a gap of one voxel
+    box = tuple(slice(0, n) for n in first.shape)
+    share = np.ones(first.shape)
+    volumes = volumes_mm3([(box, first, share), (box, second, share)], first.shape)
+    assert volumes == pytest.approx([112.5, 112.5])  # 5 x 5 x 9 voxels in all
+    assert volumes_mm3([(box, first, share)], first.shape) == pytest.approx([125.0])

@@ -9,17 +9,22 @@ what is summed; the two balance within about a tenth, from 4 mm of radius on (do
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import ndimage
 
-from .evidence import AROUND, FLUID, LESION_LIKE
-from .subtraction import SMOOTH_MM, smoothed
+from .evidence import AROUND, FLUID, LESION_LIKE, smooth_intensities
+from .subtraction import smoothed
 
 #: How far (standard deviation, mm) lesion and tissue are looked at about a voxel.
 LESION_MM, TISSUE_MM = 2.0, 4.0
 #: In spreads of normal-appearing tissue: a lesion has at least this contrast.
 LEAST_CONTRAST = 0.5
 _MARGIN_VOXELS = 2
+
+#: A region: its box (slices z, y, x), where it is in the box (bool), the shares of the box.
+Part = tuple[tuple[slice, slice, slice], np.ndarray, np.ndarray]
 
 
 def changed_share(
@@ -42,10 +47,31 @@ def changed_share(
     Returns:
         (z, y, x) from -1 to 1; noise takes either sign, so that it cancels in a sum. Meant within 1 mm of ``lesion``.
     """
-    smooth_bright, smooth_dark = (ndimage.gaussian_filter(np.clip(v, -6, 8), SMOOTH_MM) for v in (bright, dark))
+    smooth_bright, smooth_dark = (smooth_intensities(date) for date in (bright, dark))
     seen = ndimage.binary_dilation(dark_probability > LESION_LIKE, AROUND, iterations=_MARGIN_VOXELS)
     tissue = smoothed(smooth_dark, brain & ~seen & (smooth_dark > FLUID), TISSUE_MM)
     contrast = np.maximum(smooth_bright - tissue, 0.0)
     # Weighted by itself: the blurred edge of a lesion counts less than its middle.
     of_lesion = smoothed(contrast**2, lesion, LESION_MM) / np.maximum(smoothed(contrast, lesion, LESION_MM), 1e-6)
     return np.clip(difference / np.maximum(of_lesion, LEAST_CONTRAST), -1.0, 1.0)
+
+
+def volumes_mm3(parts: Sequence[Part], shape: tuple[int, int, int]) -> list[float]:
+    """The volume of each region: its shares and those within a voxel of it, 1 mm voxels.
+
+    What lies within a voxel of several regions is divided among them, so that no voxel counts more than once.
+
+    Args:
+        parts: regions that do not overlap, each box with a margin of a voxel.
+        shape: (z, y, x) of the whole grid.
+    """
+    rims = [ndimage.binary_dilation(where, AROUND) for _, where, _ in parts]
+    owners, inside = np.zeros(shape, np.int32), np.zeros(shape, bool)
+    for (box, where, _), rim in zip(parts, rims, strict=True):
+        owners[box] += rim
+        inside[box] |= where
+    volumes = []
+    for (box, where, share), rim in zip(parts, rims, strict=True):
+        beside = rim & ~inside[box]
+        volumes.append(float(share[where].sum() + (share[beside] / owners[box][beside]).sum()))
+    return volumes

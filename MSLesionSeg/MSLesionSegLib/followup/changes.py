@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from .both_dates import Sampled
-from .changed_volume import changed_share
+from .changed_volume import changed_share, volumes_mm3
 from .evidence import AROUND, changed_regions
 from .files import ENLARGING, NEW, RESOLVED, SHRINKING, STABLE
 from .noise_volume import noise_volume_mm3
@@ -133,16 +133,8 @@ def _regions(
             lesion[box] |= where
         share = changed_share(sign * difference, matched[bright], matched[dark], dates[dark].probability, lesion, brain)
         found += [(box, where, sign, share[box]) for box, where in parts]
-    owners, inside = np.zeros(z.shape, np.int32), np.zeros(z.shape, bool)
-    for box, where, *_ in found:
-        owners[box] += ndimage.binary_dilation(where, AROUND)
-        inside[box] |= where
-    weight = np.where(inside, 1.0, 1.0 / np.maximum(owners, 1))  # a voxel beside two regions counts half for each
-    regions = []
-    for box, where, sign, share in found:
-        counted = where | ndimage.binary_dilation(where, AROUND) & ~inside[box]
-        regions.append(_Region(box, where, sign, share, float((share * weight[box])[counted].sum())))
-    return regions
+    volumes = volumes_mm3([(box, where, share) for box, where, _, share in found], z.shape)
+    return [_Region(*one, volume) for one, volume in zip(found, volumes, strict=True)]
 
 
 @dataclass(frozen=True)

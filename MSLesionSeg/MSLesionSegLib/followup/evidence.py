@@ -27,6 +27,7 @@ LEAST_MM3 = 6
 LESION_LIKE = 0.1
 #: Intensity in spreads of normal tissue: least at the brighter date; at the darker date, below it is fluid.
 BRIGHT, FLUID = 0.3, -2.0
+_INTENSITIES = (-6, 8)
 AROUND = ndimage.generate_binary_structure(3, 3)
 
 
@@ -44,12 +45,17 @@ def changed_regions(
     Yields:
         A box (slices z, y, x) and the region in it, bool; the box has a margin of two voxels.
     """
-    smooth_bright, smooth_dark = (ndimage.gaussian_filter(np.clip(v, -6, 8), SMOOTH_MM) for v in (bright, dark))
+    smooth_bright, smooth_dark = (smooth_intensities(date) for date in (bright, dark))
     tissue = (smooth_bright > BRIGHT) & (smooth_dark > FLUID) & (z != 0.0)
     edge = PEAK_SHARE * ndimage.maximum_filter(z, PEAK_VOXELS)
     lesion_like = ndimage.maximum_filter(probability, 3) > LESION_LIKE
     where = _within_lesions(tissue & lesion_like & (z > edge) & (z > LEAST_Z), lesion)
     yield from _regions(where, z * np.minimum(probability + LEAST_TRUST, 1.0))
+
+
+def smooth_intensities(date: np.ndarray) -> np.ndarray:
+    """Matched intensities (z, y, x), as smooth as the subtraction; vessels and pulsation, far outside, count little."""
+    return ndimage.gaussian_filter(np.clip(date, *_INTENSITIES), SMOOTH_MM)
 
 
 def _within_lesions(where: np.ndarray, lesion: np.ndarray) -> np.ndarray:

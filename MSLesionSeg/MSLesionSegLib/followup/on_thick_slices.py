@@ -1,8 +1,8 @@
 """Changes, found on 1 mm voxels, drawn on the coarser voxels of a scan.
 
 By the nearest voxel a change of 2 mm can fall between two slices of 3 mm, and a rim can break to crumbs. Here each
-change grows from the voxel that it covers most, always by the neighbour that it covers most, to as many as its volume
-fills: one piece, that of the greatest cover, across a thin bridge as well.
+change grows from the voxel that it covers most, always by the neighbour that it covers most, to as many as it fills
+on the fine grid: one piece, that of the greatest cover, across a thin bridge as well.
 """
 
 from __future__ import annotations

@@ -33,8 +33,8 @@ def followup_page(data: Mapping[str, Any], picture: bytes | None) -> str:
         _image(picture),
         '<p class="quiet">A change is listed where the subtraction of the two FLAIRs stands out of its noise and the '
         "network's probability agrees. Change: the volume that grew or shrank, a voxel that changed by half counted by "
-        "half; it is drawn with its blurred rim and looks larger. Noise alone: what two scans of an unchanged brain "
-        "would differ by (95 %). Baseline and follow-up: the whole lesion, which may hold several changes.</p>",
+        "half; it is drawn with its blurred rim and mostly looks larger. Noise alone: what two scans of an unchanged "
+        "brain would differ by (95 %). Baseline and follow-up: the whole lesion, which may hold several changes.</p>",
         f"<h2>Stable lesions ({len(stable)})</h2>",
         _table(stable) if stable else "<p>None.</p>",
         "<h2>How it was made</h2>",
