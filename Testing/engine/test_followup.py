@@ -20,6 +20,7 @@ from MSLesionSegLib.followup.comparison import write_followup
 from MSLesionSegLib.followup.dates import read_date
 from MSLesionSegLib.followup.evidence import changed_regions
 from MSLesionSegLib.followup.files import STABLE
+from MSLesionSegLib.followup.lesion_contrast import lesion_contrast
 from MSLesionSegLib.followup.noise_volume import noise_volume_mm3
 from MSLesionSegLib.followup.notes import date_notes
 from MSLesionSegLib.provenance import build_provenance
@@ -219,6 +220,60 @@ def test_slices_that_lie_half_a_slice_higher_change_no_lesion(dates, head, tmp_p
     write_date(tmp_path / "higher", noisy(again, 4), *masks)
     data = write_followup(dates[0] / "first", tmp_path / "higher", tmp_path / "out")
     assert {kind: count for kind, count in data["counts"].items() if count} == {"stable": 20}
+
+
+@pytest.fixture(scope="module")
+def weighted(dates, head):
+    """The second date with every lesion brighter by 0.6 spreads of normal tissue: another contrast of the FLAIR."""
+    folder = dates[0] / "second"
+    flair, probability, brain = (
+        sitk.ReadImage(str(folder / f"{name}.nii.gz")) for name in ("FLAIR", "lesion_probability", "brain_mask")
+    )
+    values, lesion = sitk.GetArrayFromImage(flair), sitk.GetArrayFromImage(probability)
+    normal = values[(sitk.GetArrayFromImage(brain) > 0) & (lesion < 0.01)]
+    step = 0.6 * 1.4826 * np.median(np.abs(normal - np.median(normal)))
+    brighter = sitk.GetImageFromArray((values + step * np.minimum(lesion / 0.9, 1.0)).astype(np.float32))
+    brighter.CopyInformation(flair)
+    lesions = sitk.Cast(probability > 0.5, sitk.sitkUInt8)
+    write_date(dates[0] / "weighted", brighter, lesions, brain)
+    return dates[0] / "weighted"
+
+
+def test_another_contrast_of_the_lesions_is_said_and_is_no_change(dates, weighted, tmp_path):
+    _, point, volume, _ = dates
+    data = write_followup(dates[0] / "first", weighted, tmp_path / "out")
+    (new,) = (row for row in read_changes_csv(tmp_path / "out/changes.csv") if row.kind != STABLE)
+    assert new.kind == "new" and 0.7 < new.change_ml / volume < 1.2
+    assert np.linalg.norm(np.array([-new.baseline_r_mm, -new.baseline_a_mm, new.baseline_s_mm]) - point) < 2.0
+    (note,) = data["notes"]
+    assert note.startswith("Lesions that both dates show are brighter at follow-up than at baseline by ")
+    assert note in (tmp_path / "out/followup.html").read_text("utf-8").replace("&#x27;", "'")
+    assert data["registration"]["lesion_difference"] == pytest.approx(0.75, abs=0.15)
+    back = write_followup(weighted, dates[0] / "first", tmp_path / "back")
+    assert back["registration"]["lesion_difference"] == -data["registration"]["lesion_difference"]
+    assert back["notes"][0].startswith("Lesions that both dates show are brighter at baseline than at follow-up")
+    assert (back["counts"]["resolved"], back["counts"]["new"], back["counts"]["enlarging"]) == (1, 0, 0)
+
+
+def test_lesions_that_few_or_hardly_brighten_are_no_contrast():
+    labels = np.zeros((12, 12, 60), bool)
+    for number in range(4):
+        labels[4:7, 4:7, 4 + 14 * number : 8 + 14 * number] = True
+    brain = np.ones(labels.shape, bool)
+    sure, dark, bright = np.where(labels, 0.95, 0.0), np.zeros(labels.shape), np.where(labels, 0.8, 0.0)
+    four = lesion_contrast((dark, bright), (sure, sure), brain)
+    assert four.difference == 0.0 and not four.expected.any()
+    sure[8:12, 8:12, 8:12], bright[8:12, 8:12, 8:12] = 0.95, 0.8
+    five = lesion_contrast((dark, bright), (sure, sure), brain)
+    assert five.difference == pytest.approx(0.8)
+    assert five.expected[10, 10, 10] == pytest.approx(0.8, abs=0.05) and five.expected[0, 0, 0] == 0.0
+    assert five.doubt[10, 10, 10] < 0.1 < 0.3 < five.doubt[8, 10, 10]  # less in the middle than at the edge
+    back = lesion_contrast((bright, dark), (sure, sure), brain)
+    assert back.difference == -five.difference
+    assert np.array_equal(back.expected, -five.expected) and np.array_equal(back.doubt, five.doubt)
+    little = lesion_contrast((dark, 0.3 * bright), (sure, sure), brain)
+    assert little.difference == pytest.approx(0.24) and not little.expected.any()
+    assert lesion_contrast((dark, bright), (sure, np.zeros_like(sure)), brain).difference == 0.0  # new: says nothing
 
 
 def test_another_threshold_and_another_model_are_said_and_widen_the_limits(dates, grown, head, tmp_path):

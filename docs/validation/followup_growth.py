@@ -211,7 +211,11 @@ def compare(data: Path, work: Path, patient: str, share: float) -> Outcome:
             changed = painted(image, name, first, grown) if share else image
             sitk.WriteImage(moved(changed, move, seed), str(files[name]))
         segment(files, copy)
-    out = work / f"{copy.name}-compared"
+    return judge(first, copy, work / f"{copy.name}-compared", grown, move)
+
+
+def judge(first: Path, copy: Path, out: Path, grown: Grown, move: sitk.Transform) -> Outcome:
+    """Compare a scan with its moved copy, in which lesions may have grown, and say what of that is listed."""
     rows = write_followup(first, copy, out)["changes"]
     kinds = sitk.ReadImage(str(out / "change_mask.nii.gz"))
     listed, count = ndimage.label(sitk.GetArrayFromImage(kinds) > 0, np.ones((3, 3, 3)))
@@ -219,7 +223,7 @@ def compare(data: Path, work: Path, patient: str, share: float) -> Outcome:
     rims, lesions = (on_grid(labels, flair, kinds, move) for labels in (grown.rims, grown.lesions))
     larger = np.isin(sitk.GetArrayFromImage(kinds), (MASK_VALUES["new"], MASK_VALUES["enlarging"]))
     found = set(np.unique(rims[larger]).tolist())
-    near = np.unique(listed[ndimage.binary_dilation((rims > 0) | (lesions > 0) & (share > 0))]).tolist()
+    near = np.unique(listed[ndimage.binary_dilation((rims > 0) | (lesions > 0) & grown.rims.any())]).tolist()
     painted_ml = np.isin(rims, sorted(found - {0})).sum() * np.prod(flair.GetSpacing()) / 1000.0
     return Outcome(
         grown.classes,

@@ -41,7 +41,8 @@ from .files import (
     TRANSFORM_FILE,
 )
 from .intensities import common_scale
-from .notes import date_notes
+from .lesion_contrast import lesion_contrast
+from .notes import contrast_notes, date_notes
 from .on_thick_slices import draw_changes
 from .page import followup_page
 from .pictures import write_followup_overview
@@ -63,6 +64,7 @@ class Comparison:
         numbers: (z, y, x) int32 on the half-way grid, n where row n changed.
         space: half-way, with ``to_baseline`` and ``to_followup`` (LPS mm).
         subtraction: (z, y, x) follow-up minus baseline on the half-way grid.
+        lesion_difference: by how much lesions of both dates are brighter at follow-up (``lesion_contrast.py``).
     """
 
     def __init__(self, baseline: Date, followup: Date, progress: Progress) -> None:
@@ -87,7 +89,14 @@ class Comparison:
         linear = tuple(scale(date.flair_linear) for scale, date in zip(scales, samples, strict=True))
         self.agreement: Agreement = agreement(*samples, matched, normal)
         self.notes += check_same_head(baseline, followup, self.agreement)
-        self.noise: Subtraction = subtract(matched, linear, samples[0].brain & samples[1].brain, normal)
+        probabilities = tuple(date.probability for date in samples)
+        contrast = lesion_contrast(matched, probabilities, brain)
+        half = contrast.expected / 2.0
+        matched, linear = ((one + half, other - half) for one, other in (matched, linear))
+        self.lesion_difference = -contrast.difference if self.swapped else contrast.difference
+        self.notes += contrast_notes(self.lesion_difference)
+        both = samples[0].brain & samples[1].brain
+        self.noise: Subtraction = subtract(matched, linear, both, normal, contrast.doubt)
         voxel = max(float(np.prod(date.flair.GetSpacing())) for date in (first, second))
         found, self.numbers = find_changes(*samples, brain, matched, self.noise, voxel, widening)
         self.to_baseline, self.to_followup = self.space.to_first, self.space.to_second
@@ -218,6 +227,7 @@ def _data(found: Comparison, before: Date, after: Date) -> dict[str, Any]:
             "flat_noise": round(found.noise.flat_noise, 3),
             "correlation": round(found.agreement.correlation, 3),
             "brain_overlap": round(found.agreement.overlap, 3),
+            "lesion_difference": round(found.lesion_difference, 3) + 0.0,  # never -0.0
         },
         "inputs": {"baseline": before.hashes, "followup": after.hashes},
     }

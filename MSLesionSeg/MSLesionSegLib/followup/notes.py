@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..quality import THICK_MM
 from .dates import Date
+from .lesion_contrast import LEAST_DIFFERENCE
 
 #: Slices that differ by more than this are called different, mm.
 SAME_THICKNESS_MM = 0.3
@@ -23,6 +24,18 @@ def date_notes(baseline: Date, followup: Date) -> tuple[list[str], float]:
     for name, date in (("baseline", baseline), ("follow-up", followup)):
         notes += [f"At {name}: {warning['message']}" for warning in date.record.get("quality", [])]
     return notes, WIDENING if masks else 1.0
+
+
+def contrast_notes(difference: float) -> list[str]:
+    """A sentence where lesions of both dates are brighter at one of them: follow-up minus baseline, in spreads."""
+    if abs(difference) < LEAST_DIFFERENCE:
+        return []
+    brighter, other = ("follow-up", "baseline") if difference > 0 else ("baseline", "follow-up")
+    return [
+        f"Lesions that both dates show are brighter at {brighter} than at {other} by {abs(difference):.1f} spreads of "
+        "normal tissue. This was taken for another contrast of the FLAIR and left out of the changes; if all lesions "
+        "brightened or faded together, it is not listed."
+    ]
 
 
 def _thickness(baseline: Date, followup: Date) -> list[str]:

@@ -11,7 +11,7 @@ is then scaled by what is seen within ``LOCAL_MM`` of each place. It is never ta
 
 To it comes, squared, by how much the difference would be another with linear instead of cubic interpolation, at the
 voxel or one beside it: where that is much, something ends between two thick slices, and how far it reaches depends on
-where the slices lie.
+where the slices lie. And what another contrast of lesions makes doubtful (``lesion_contrast.py``).
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def subtract(
     linear: tuple[np.ndarray, np.ndarray],
     brain: np.ndarray,
     normal: np.ndarray,
+    doubt: np.ndarray,
 ) -> Subtraction:
     """Subtract two dates and measure the noise.
 
@@ -64,6 +65,7 @@ def subtract(
         linear: the same, interpolated linearly.
         brain: (z, y, x) bool.
         normal: (z, y, x) bool, brain that neither date calls lesion.
+        doubt: (z, y, x) noise of what was taken off at lesions before (``lesion_contrast.py``).
 
     Raises:
         StudyError: there is too little normal-appearing brain to measure noise on.
@@ -86,7 +88,7 @@ def subtract(
     noise *= _spread(difference[normal] / noise[normal])
     unsettled = smoothed((linear[1] - linear[0]) - raw, brain, SMOOTH_MM)
     unsettled = ndimage.maximum_filter(np.abs(unsettled), 3)
-    z = difference / np.hypot(np.maximum(noise, LEAST_NOISE), unsettled)
+    z = difference / np.sqrt(np.maximum(noise, LEAST_NOISE) ** 2 + unsettled**2 + doubt**2)
     return Subtraction(np.where(brain, difference, 0.0), np.where(brain, z, 0.0), flat, residual)
 
 
