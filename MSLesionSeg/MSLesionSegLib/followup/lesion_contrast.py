@@ -27,6 +27,7 @@ LEAST_LESIONS = 5
 LEAST_DIFFERENCE = LEAST_NOISE
 #: From this probability at either date a voxel has the whole difference, below it in proportion.
 WHOLE = 0.3
+#: Blur of what is taken (standard deviation, mm), as little as outlines of a network have.
 _EDGE_MM = 0.5
 
 
